@@ -1,0 +1,7 @@
+"""Networks by name. Importing this package imports no torch: a network's module is loaded when it is built."""
+
+NETWORKS: dict[str, str] = {
+    "unet": "napari_diamant.models.unet:UNet",
+    "diamant": "napari_diamant.models.diamant:Diamant",
+}
+"""Architecture name to ``module:class``; each class is built from one `ModelConfig`."""
