@@ -51,7 +51,7 @@ system:
 	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || missing="python3-venv"; \
 	if [ "$$(uname)" = Linux ]; then \
 		for library in $(WINDOW_LIBRARIES); do \
-			ls /usr/lib/*/$$library* /usr/lib64/$$library* /usr/lib/$$library* >/dev/null 2>&1 || missing="$$missing $(WINDOW_PACKAGES)"; \
+			PATH="$$PATH:/sbin:/usr/sbin" ldconfig -p | grep -q "$$library" || missing="$$missing $(WINDOW_PACKAGES)"; \
 		done; \
 		command -v xvfb-run >/dev/null && command -v xauth >/dev/null || missing="$$missing $(WINDOW_PACKAGES)"; \
 	fi; \
