@@ -12,7 +12,7 @@ from napari_diamant.models.blocks import ConvBlock, Decoder, Encoder, MapEntranc
 class Diamant(nn.Module):
     """Dual encoder, an independent reconstruction of the idea of Yeganeh et al. (arXiv 2304.14571).
 
-    Each encoder is f, 2f, 4f, 4f wide (its last level does not widen), so that both together enter the
+    Each encoder is f, 2f, 4f, 4f wide (the last level does not widen), so that both together enter the
     bottleneck as wide as a U-Net's only encoder, and at the same ``width`` the two networks have about the
     same number of parameters: at width 32, depth 4 it is 7.95 M (7.46 M with ``fusion="bottleneck"``) against
     7.76 M. With ``fusion="skips"`` the decoder sees both encoders at every level; with ``"bottleneck"`` the
