@@ -1,0 +1,285 @@
+"""The mask on the screen and the journal on disk, kept equal.
+
+napari reports a finished stroke, but neither its own undo nor a script's assignment, so the layer is always
+compared with what was last known: at a stroke inside its box, otherwise as a whole.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeAlias
+
+import numpy as np
+from napari.layers import Labels
+from psygnal import Signal
+
+from napari_diamant.errors import UserError
+from napari_diamant.project import Project
+from napari_diamant.types import IGNORED, Array, Correction
+
+Box: TypeAlias = tuple[slice, slice]
+
+TOOLS = {"paint": "paint", "erase": "erase", "fill": "fill", "polygon": "polygon"}
+"""napari's mode and the journal's word for it; everything else is an ``"edit"``."""
+
+
+class MaskBinding:
+    """Binds one Labels layer to the corrections of one image.
+
+    Parameters
+    ----------
+    project
+        Where the strokes go.
+    sample_id
+        The image.
+    layer
+        Its mask, ``(Y, X)``, showing `project.labels(sample_id)`.
+
+    Attributes
+    ----------
+    recorded : Signal(Correction)
+        A stroke is on disk.
+    failed : Signal(str)
+        A stroke could not be written, in one sentence; it stays on the screen, and the next `reconcile` tries
+        again.
+    stale : Signal()
+        The layer may have changed without a stroke: call `reconcile` soon.
+    """
+
+    recorded = Signal(object)
+    failed = Signal(str)
+    stale = Signal()
+
+    def __init__(self, project: Project, sample_id: int, layer: Labels) -> None:
+        self.project = project
+        self.sample_id = sample_id
+        self.layer = layer
+        self.pending = False
+        prediction = project.prediction(sample_id)
+        self._overlay = np.array(project.overlay(sample_id))
+        self._base = np.zeros(self._overlay.shape, np.uint8)
+        if prediction is not None:
+            self._base[:] = prediction.labels
+        self._shown = self._expected(np.s_[:, :])
+        self._drawing = False
+        self._waiting: Array | None = None
+        self._connect()
+
+    def _connect(self) -> None:
+        layer = self.layer
+        layer.data[...] = self._shown
+        layer.refresh()
+        layer.events.paint.connect(self._on_paint)
+        layer.events.set_data.connect(self._on_set_data)
+        layer.mouse_drag_callbacks.append(self._watch_drag)
+        layer.bind_key("Control-Z", self._on_undo_key, overwrite=True)
+        layer.bind_key("Control-Shift-Z", self._on_redo_key, overwrite=True)
+
+    def close(self) -> None:
+        """Record what is still open and let the layer go."""
+        self.reconcile()
+        self.layer.events.paint.disconnect(self._on_paint)
+        self.layer.events.set_data.disconnect(self._on_set_data)
+        if self._watch_drag in self.layer.mouse_drag_callbacks:
+            self.layer.mouse_drag_callbacks.remove(self._watch_drag)
+        self.layer.bind_key("Control-Z", None, overwrite=True)
+        self.layer.bind_key("Control-Shift-Z", None, overwrite=True)
+
+    @property
+    def corrected(self) -> int:
+        """Number of pixels the user has worked on."""
+        return int(np.count_nonzero(self._overlay != IGNORED))
+
+    def reconcile(self, tool: str = "edit") -> bool:
+        """Record whatever differs from what is known, under the name of `tool`; False when that failed."""
+        if self.layer.data.shape != self._shown.shape:
+            self.layer.data = self._shown.copy()
+            self.failed.emit(
+                f"A mask must keep the image's size, {self._shown.shape}. The former mask was put back."
+            )
+            return True
+        return self._capture(np.s_[:, :], tool)
+
+    def undo(self) -> None:
+        """Take back the last stroke of this image, whenever it was made."""
+        self._replay(self.project.undo)
+
+    def redo(self) -> None:
+        """Make the stroke taken back last once more."""
+        self._replay(self.project.redo)
+
+    def show_prediction(self, labels: Array) -> None:
+        """Show a new prediction wherever the user has not worked.
+
+        While a stroke is being drawn this waits for its end. napari's own history is cleared, since it would
+        stamp pixels of the old prediction into the new one.
+        """
+        if self._drawing:
+            self._waiting = labels
+            return
+        self.reconcile()
+        self._base = np.array(labels, np.uint8)
+        free = (self._overlay == IGNORED) & (self._shown == self.layer.data)
+        self._shown[free] = self._base[free]
+        self.layer.data[free] = self._base[free]
+        self._clear_history()
+        self.layer.refresh()
+
+    def start_from(self, labels: Array) -> None:
+        """Take another mask over as a correction of the whole image.
+
+        Raises
+        ------
+        UserError
+            When its size or its classes do not fit.
+        """
+        self.reconcile()
+        self.project.start_from(self.sample_id, labels)
+        self._overlay = np.array(self.project.overlay(self.sample_id))
+        self._shown = self._expected(np.s_[:, :])
+        self.layer.data[...] = self._shown
+        self._clear_history()
+        self.layer.refresh()
+
+    def _expected(self, box: Box) -> Array:
+        overlay = self._overlay[box]
+        return np.where(overlay == IGNORED, self._base[box], overlay).astype(np.uint8)
+
+    def _capture(self, box: Box, tool: str) -> bool:
+        changed = np.asarray(self.layer.data[box]) != self._shown[box]
+        if not changed.any():
+            self.pending = False
+            return True
+        box = _tighten(box, changed)
+        self._refuse_unknown(box)
+        shown = np.array(self.layer.data[box])
+        changed = shown != self._shown[box]
+        if not changed.any():
+            return True
+        after = self._overlay[box].copy()
+        after[changed] = shown[changed]
+        try:
+            correction = self.project.record(self.sample_id, (box[0].start, box[1].start), after, tool)
+        except (UserError, OSError, sqlite3.Error) as error:
+            self.pending = True
+            self.failed.emit(
+                f"The last stroke is not on disk yet ({error}). It is kept on the screen and tried again."
+            )
+            return False
+        self.pending = False
+        self._overlay[box] = after
+        self._shown[box] = shown
+        self.recorded.emit(correction)
+        return True
+
+    def _refuse_unknown(self, box: Box) -> None:
+        """Put back pixels of a class that the project does not have."""
+        count = len(self.project.classes)
+        shown = np.array(self.layer.data[box])
+        unknown = shown >= count
+        if not unknown.any():
+            return
+        self.layer.data[box] = np.where(unknown, self._shown[box], shown)
+        self.layer.refresh()
+        names = ", ".join(self.project.classes)
+        self.failed.emit(
+            f"A mask has the classes 0 to {count - 1} ({names}), got {int(shown.max())}. "
+            "Choose a class in the panel and paint again."
+        )
+
+    def _replay(self, verb: Any) -> None:
+        if not self.reconcile():
+            return
+        try:
+            correction: Correction | None = verb(self.sample_id)
+        except (UserError, OSError, sqlite3.Error) as error:
+            self.failed.emit(f"The last step could not be written ({error}). Try again.")
+            return
+        if correction is None:
+            return
+        (top, left), (height, width) = correction.origin, correction.after.shape
+        box = np.s_[top : top + height, left : left + width]
+        self._overlay[box] = correction.after
+        self._shown[box] = self._expected(box)
+        self.layer.data[box] = self._shown[box]
+        self.layer.refresh()
+        self.recorded.emit(correction)
+
+    def _clear_history(self) -> None:
+        mode = self.layer.mode
+        self.layer.editable = False  # the public way to empty napari's undo history
+        self.layer.editable = True
+        self.layer.mode = mode
+
+    def _tool(self) -> str:
+        return TOOLS.get(str(self.layer.mode), "edit")
+
+    def _on_paint(self, event: Any) -> None:
+        shape = self._shown.shape
+        if self.layer.data.shape != shape:
+            self.reconcile()
+            return
+        self._capture(stroke_box(event.value, (shape[0], shape[1])), self._tool())
+
+    def _on_set_data(self) -> None:
+        if not self._drawing:
+            self.stale.emit()
+
+    def _watch_drag(self, layer: Labels, event: Any) -> Iterator[None]:
+        self._drawing = str(layer.mode) in TOOLS
+        yield
+        while event.type == "mouse_move":
+            yield
+        self._drawing = False
+        if self._waiting is not None:
+            waiting, self._waiting = self._waiting, None
+            self.reconcile(self._tool())  # napari may close the stroke only after this callback
+            self.show_prediction(waiting)
+
+    def _on_undo_key(self, layer: Labels) -> None:
+        self.undo()
+
+    def _on_redo_key(self, layer: Labels) -> None:
+        self.redo()
+
+
+def stroke_box(atoms: Iterable[Any], shape: tuple[int, int]) -> Box:
+    """Give the box around a stroke that napari reports, the whole image when its atoms are not understood.
+
+    An atom bears a `slice_key` (napari ≥ 0.8), or is a tuple that begins with index arrays.
+    """
+    boxes = [_atom_box(atom) for atom in atoms]
+    if not boxes or None in boxes:
+        return np.s_[0 : shape[0], 0 : shape[1]]
+    rows, columns = zip(*(box for box in boxes if box), strict=True)
+    return (_hull(rows), _hull(columns))
+
+
+def _atom_box(atom: Any) -> Box | None:
+    key = getattr(atom, "slice_key", None) or (atom[0] if isinstance(atom, tuple) and atom else None)
+    if not isinstance(key, tuple) or len(key) != 2:
+        return None
+    if all(isinstance(part, slice) and part.start is not None for part in key):
+        return (key[0], key[1])
+    if all(isinstance(part, np.ndarray) and part.size for part in key):
+        return (_span(key[0]), _span(key[1]))
+    return None
+
+
+def _span(indices: Array) -> slice:
+    return slice(int(indices.min()), int(indices.max()) + 1)
+
+
+def _hull(slices: Iterable[slice]) -> slice:
+    parts = list(slices)
+    return slice(min(part.start for part in parts), max(part.stop for part in parts))
+
+
+def _tighten(box: Box, changed: Array) -> Box:
+    """Shrink a box to the pixels that changed in it."""
+    rows, columns = np.nonzero(changed.any(axis=1))[0], np.nonzero(changed.any(axis=0))[0]
+    top, left = box[0].start or 0, box[1].start or 0
+    return np.s_[
+        top + int(rows[0]) : top + int(rows[-1]) + 1, left + int(columns[0]) : left + int(columns[-1]) + 1
+    ]
