@@ -1,7 +1,7 @@
 """Scores of one class of one image, and the interval of their mean.
 
-Empty masks are never dropped: two empty masks agree (Dice, IoU and NSD 1, HD95 0); when only one is empty, Dice,
-IoU and NSD are 0 and HD95 is the diagonal of the image.
+Empty masks are never dropped: two empty masks agree (Dice, IoU and NSD 1, HD95 0); when only one is empty,
+Dice, IoU and NSD are 0 and HD95 is the diagonal of the image.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def _diagonal(shape: tuple[int, ...], spacing: Spacing) -> float:
 
 
 def _border_distances(prediction: Mask, truth: Mask, spacing: Spacing) -> tuple[Array, Array] | None:
-    """Give, for each border pixel of one mask, the distance to the other's border, both ways; None if one is empty.
+    """Give the distance of each border pixel to the other mask's border, both ways; None if one is empty.
 
     Everything happens inside the box of both masks, which changes no distance and saves most of the work.
     """

@@ -42,13 +42,13 @@ def to_unit(pixels: Array) -> NDArray[np.float32]:
     """
     if pixels.ndim not in (2, 3) or pixels.dtype.kind not in "buif":
         raise UserError(
-            f"An image must be (Y, X) or (Y, X, channel) numbers, got {pixels.dtype} of shape {pixels.shape}. "
-            "Choose one plane of it."
+            f"An image must be (Y, X) or (Y, X, channel) numbers, got {pixels.dtype} of shape "
+            f"{pixels.shape}. Choose one plane of it."
         )
     values = _without_alpha(pixels[..., np.newaxis] if pixels.ndim == 2 else pixels)
     if values.size == 0:
         raise UserError(f"An image must hold pixels, got shape {pixels.shape}. Open another file.")
-    unit = np.asarray(values, dtype=np.float32 if values.dtype.itemsize <= 2 else np.float64)
+    unit: Array = np.asarray(values, dtype=np.float32 if values.dtype.itemsize <= 2 else np.float64)
     unit = _finite(unit) if pixels.dtype.kind == "f" else unit
     axes = (0, 1, 2) if unit.shape[2] == 3 else (0, 1)
     low, high = np.percentile(unit, _PERCENTILES, axis=axes, keepdims=True)
@@ -82,7 +82,8 @@ def as_channels(unit: Array, count: int, channels: Sequence[int] | None = None) 
     if channels is not None:
         if any(not 0 <= channel < have for channel in channels):
             raise UserError(
-                f"Channels must be among 0 to {have - 1}, got {tuple(channels)}. Choose channels the image has."
+                f"Channels must be among 0 to {have - 1}, got {tuple(channels)}. "
+                "Choose channels the image has."
             )
         unit = unit[..., list(channels)]
         have = unit.shape[2]
@@ -98,8 +99,8 @@ def as_channels(unit: Array, count: int, channels: Sequence[int] | None = None) 
 def scale_maps(maps: Array, rule: Literal["minmax", "percentile"]) -> NDArray[np.float32]:
     """Bring each map ``(head, rows, columns)`` to [0, 1] on its own; a flat one becomes 0.5.
 
-    ``"percentile"`` maps the percentiles 1 and 99 to 0 and 1 and clips, so that one hot token does not blacken
-    the rest of the map; ``"minmax"`` is what DINO's script saves.
+    ``"percentile"`` maps the percentiles 1 and 99 to 0 and 1 and clips, so that one hot token does not
+    blacken the rest of the map; ``"minmax"`` is what DINO's script saves.
     """
     bounds = (0.0, 100.0) if rule == "minmax" else _MAP_PERCENTILES
     values = np.asarray(maps, dtype=np.float64)
@@ -116,7 +117,7 @@ def _without_alpha(values: Array) -> Array:
     return values[..., :-1] if np.mean(last == full) >= 0.5 else values
 
 
-def _finite(values: NDArray[np.floating]) -> NDArray[np.floating]:
+def _finite(values: Array) -> Array:
     finite = values[np.isfinite(values)]
     if finite.size == 0:
         raise UserError("An image must hold finite pixels, got only NaN or infinity. Open another file.")

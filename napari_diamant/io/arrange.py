@@ -27,7 +27,8 @@ def as_image(raw: Raw, path: Path) -> Image:
     if not {"Y", "X"} <= set(axes) or len(channels) > 1 or not channels <= {"C", "S"}:
         raise UserError(
             f"An image must have height, width and at most one axis of channels, got shape {raw.array.shape} "
-            f"(axes {raw.axes or 'without names'}) in {path.name}. Save one plane or one moment as a file of its own."
+            f"(axes {raw.axes or 'without names'}) in {path.name}. "
+            "Save one plane or one moment as a file of its own."
         )
     pixels = array.transpose([axes.index(axis) for axis in "YXCS" if axis in axes])
     return Image(np.ascontiguousarray(pixels), _plane(raw), raw.unit, path)
@@ -49,7 +50,8 @@ def as_volume(raw: Raw, path: Path) -> tuple[Array, tuple[float, ...], str]:
     if sorted(axes) != ["X", "Y", "Z"] or len(kept) != 3:
         raise UserError(
             f"A volume must have depth, height and width, got shape {array.shape} "
-            f"(axes {raw.axes or 'without names'}) in {path.name}. Open it as an image, or save one moment of it."
+            f"(axes {raw.axes or 'without names'}) in {path.name}. "
+            "Open it as an image, or save one moment of it."
         )
     volume = array.reshape([array.shape[axis] for axis in kept]).transpose(
         [axes.index(axis) for axis in "ZYX"]

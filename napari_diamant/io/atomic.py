@@ -69,7 +69,8 @@ def _explain(fault: OSError, path: Path) -> Exception:
         return UserError(f"Writing {path} needs free space, got a full disk. Free some space and try again.")
     if fault.errno in _REFUSED:
         return UserError(
-            f"The output must be a place that can be written to, got {path} ({fault.strerror}). Choose another folder."
+            f"The output must be a place that can be written to, got {path} ({fault.strerror}). "
+            "Choose another folder."
         )
     if fault.errno in _BAD_NAME:
         return UserError(

@@ -86,7 +86,7 @@ def _plane_spacing(data: Any) -> tuple[dict[str, float], str]:
 
 
 def _values(data: Any) -> Array:
-    """Give the values of the modality (Hounsfield units for CT); white is high, whatever the file's convention."""
+    """Give the modality's values (Hounsfield units for CT); white is high, whatever the convention."""
     from pydicom.pixels import apply_rescale
 
     array: Array = data.pixel_array

@@ -12,6 +12,9 @@ from napari_diamant.types import IGNORED, Array
 _NEAR = 32
 """How far JPEG may move black or white, and grey may stray from grey, in an 8-bit mask."""
 
+_BETWEEN = 0.05
+"""Share of the pixels of a black and white JPEG that may lie further off, along its edges."""
+
 
 def as_labels(pixels: Array, path: Path, lossy: bool = False) -> Array:
     """Read the pixels of a mask as ``(Y, X)`` whole numbers.
@@ -60,7 +63,7 @@ def _one_channel(pixels: Array, path: Path, lossy: bool) -> Array:
 
 def _cut(grey: Array, path: Path) -> Array:
     between = np.mean((grey > _NEAR) & (grey < 255 - _NEAR))
-    if grey.max() <= 127 < 255 - _NEAR and grey.max() > _NEAR or between > 0.05:
+    if between > _BETWEEN:
         raise UserError(
             f"A mask saved as JPEG must be black and white, got other greys in {path.name}. "
             "JPEG does not keep numbers; save the mask as PNG or TIFF."
@@ -75,8 +78,8 @@ def _whole(grey: Array, path: Path) -> Array:
         return (grey > 0).astype(np.uint8)
     if not np.isfinite(values).all() or (values != np.round(values)).any() or values[0] < IGNORED:
         raise UserError(
-            f"A mask must hold whole numbers from 0 on ({IGNORED} for ignored), got values from {values[0]:g} to "
-            f"{values[-1]:g} in {path.name}. Save class numbers, not probabilities."
+            f"A mask must hold whole numbers from 0 on ({IGNORED} for ignored), got "
+            f"{values[0]:g} to {values[-1]:g} in {path.name}. Save class numbers, not probabilities."
         )
     _require_steps(values, counts, path)
     smallest = np.min_scalar_type(int(values[-1]))

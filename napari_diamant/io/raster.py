@@ -10,7 +10,7 @@ from napari_diamant.io.raw import Raw
 
 
 def read(path: Path) -> Raw:
-    """Read colours as they are shown: ``YX``, or ``YXS`` with two to four samples; ``T`` first for an animation.
+    """Read colours as they are shown: ``YX`` or ``YXS``, with ``T`` before them for an animation.
 
     A header that claims too many pixels is refused by Pillow before it is decoded.
     """

@@ -10,7 +10,7 @@ from napari_diamant.errors import UserError
 from napari_diamant.types import Array
 
 LARGEST_BYTES = 2 * 1024**3
-"""Decoded images beyond this are refused before any memory is taken: float copies need several times as much."""
+"""Larger images are refused before any memory is taken: their float copies need several times as much."""
 
 _UNITS = {
     "nm": "nanometer",

@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_diamant.errors import UserError
 from napari_diamant.io.atomic import atomic
-from napari_diamant.types import Array, AttentionMaps, Image, JSON
+from napari_diamant.types import JSON, Array, AttentionMaps, Image
 
 _SYMBOLS = {"nanometer": "nm", "micrometer": "µm", "millimeter": "mm", "centimeter": "cm", "meter": "m"}
 
@@ -55,7 +55,7 @@ def write_probabilities(
 
 
 def write_maps(path: Path, maps: AttentionMaps) -> None:
-    """Write ``(head, rows, columns)`` maps as float32, one channel per head; a cell's size is in image pixels."""
+    """Write ``(head, rows, columns)`` maps as float32, one channel per head; cells are measured in pixels."""
     metadata: JSON = {
         "Channel": {"Name": [f"head {head}" for head in range(maps.heads)]},
         "PhysicalSizeY": maps.scale[0],
