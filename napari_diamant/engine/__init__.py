@@ -1,0 +1,1 @@
+"""What needs torch: attention, prediction, training, evaluation. Importing this package alone imports no torch."""
