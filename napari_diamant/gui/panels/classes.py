@@ -1,0 +1,87 @@
+"""The coloured buttons that choose the class to paint."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from qtpy.QtCore import Signal
+from qtpy.QtGui import QColor, QIcon, QPixmap
+from qtpy.QtWidgets import QButtonGroup, QInputDialog, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+
+from napari_diamant.gui.panels.style import button, line_height
+
+
+class ClassSelector(QWidget):
+    """One button per class, with its colour, its name and its shortcut Alt+number.
+
+    Attributes
+    ----------
+    class_chosen
+        Signal with the label of the class to paint.
+    class_added
+        Signal with the name of a class that the user wants.
+    """
+
+    class_chosen = Signal(int)
+    class_added = Signal(str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._layout = QVBoxLayout(self)
+        self._layout.setContentsMargins(0, 0, 0, 0)
+        self._layout.setSpacing(2)
+        self._group = QButtonGroup(self)
+        self._group.idClicked.connect(self.class_chosen)
+        self._add = button("+ Class…", "Add a class; possible until the first model is trained")
+        self._add.clicked.connect(self._ask)
+        self._layout.addWidget(self._add)
+        self._names: list[str] = []
+
+    def set_classes(
+        self, names: Sequence[str], colours: Sequence[str], chosen: int, extendable: bool
+    ) -> None:
+        """Show the classes.
+
+        Parameters
+        ----------
+        names
+            Background first; the position is the label.
+        colours
+            One per class, as Qt names colours: ``"#ff8800"``.
+        chosen
+            Label painted now.
+        extendable
+            True while classes can be added: no model was trained yet.
+        """
+        for old in self._group.buttons():
+            self._group.removeButton(old)
+            old.deleteLater()
+        for label, (name, colour) in enumerate(zip(names, colours, strict=True)):
+            made = self._button(label, name, colour)
+            self._group.addButton(made, label)
+            self._layout.insertWidget(label, made)
+        self._names = list(names)
+        self._add.setVisible(extendable)
+        self.set_chosen(chosen)
+
+    def set_chosen(self, label: int) -> None:
+        """Follow a choice made by other means, without telling anyone."""
+        if (made := self._group.button(label)) is not None:
+            made.setChecked(True)
+
+    def _button(self, label: int, name: str, colour: str) -> QPushButton:
+        side = line_height(self)
+        swatch = QPixmap(side, side)
+        swatch.fill(QColor(colour))
+        shortcut = f"Alt+{label}" if label < 10 else ""
+        made = QPushButton(QIcon(swatch), f"{name}   {shortcut}" if shortcut else name)
+        made.setCheckable(True)
+        made.setShortcut(shortcut)
+        made.setToolTip(f"Paint {name} (label {label})" + (f", {shortcut}" if shortcut else ""))
+        made.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        return made
+
+    def _ask(self) -> None:
+        name, agreed = QInputDialog.getText(self, "New class", "Name of the class")
+        if agreed and name.strip() and name.strip() not in self._names:
+            self.class_added.emit(name.strip())

@@ -1,0 +1,88 @@
+"""A picture of one attention map."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyqtgraph as pg
+from numpy.typing import NDArray
+from qtpy.QtCore import QRectF, Qt, Signal
+from qtpy.QtGui import QColor, QImage, QMouseEvent, QPainter, QPaintEvent, QPen
+from qtpy.QtWidgets import QWidget
+
+from napari_diamant.gui.panels.style import ACCENT
+from napari_diamant.preprocess import scale_maps
+from napari_diamant.types import Array
+
+
+def map_images(maps: Array) -> list[QImage]:
+    """Colour attention maps as napari's "inferno" does, each stretched from its 1st to its 99th percentile.
+
+    Parameters
+    ----------
+    maps
+        ``(head, rows, columns)``.
+    """
+    table = pg.colormap.get("inferno").getLookupTable(nPts=256, alpha=True).astype(np.uint8)
+    levels = (scale_maps(maps, "percentile") * 255).astype(np.uint8)
+    return [_image(table[level]) for level in levels]
+
+
+def _image(colours: NDArray[np.uint8]) -> QImage:
+    height, width = colours.shape[:2]
+    colours = np.ascontiguousarray(colours)
+    # copied, because QImage would go on reading an array that it does not own
+    return QImage(colours.data, width, height, 4 * width, QImage.Format.Format_RGBA8888).copy()
+
+
+class Thumbnail(QWidget):
+    """A map in a square: dimmed while the model does not use it, ringed while it is a layer.
+
+    Attributes
+    ----------
+    clicked, double_clicked
+        Signals of the mouse.
+    """
+
+    clicked = Signal()
+    double_clicked = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._image = QImage()
+        self._used = True
+        self._ringed = False
+
+    def show_map(self, image: QImage) -> None:
+        """Show another map."""
+        self._image = image
+        self.update()
+
+    def mark(self, used: bool, ringed: bool) -> None:
+        """Say whether the model uses the head, and whether it is shown as a layer."""
+        self._used, self._ringed = used, ringed
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Paint the map as large as fits, in its own proportions."""
+        painter = QPainter(self)
+        painter.fillRect(self.rect(), QColor(0, 0, 0, 80))
+        if self._image.isNull():
+            return
+        painter.setOpacity(1.0 if self._used else 0.25)
+        scale = min(self.width() / self._image.width(), self.height() / self._image.height())
+        width, height = self._image.width() * scale, self._image.height() * scale
+        place = QRectF((self.width() - width) / 2, (self.height() - height) / 2, width, height)
+        painter.drawImage(place, self._image)
+        if self._ringed:
+            painter.setOpacity(1.0)
+            painter.setPen(QPen(QColor(ACCENT).lighter(125), 2))
+            painter.drawRect(QRectF(self.rect()).adjusted(1, 1, -1, -1))
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        """Tell a click with the left button."""
+        if event.button() == Qt.MouseButton.LeftButton and self.rect().contains(event.position().toPoint()):
+            self.clicked.emit()
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        """Tell a double click."""
+        self.double_clicked.emit()
