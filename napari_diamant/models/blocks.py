@@ -1,16 +1,15 @@
-"""The parts both networks are made of: convolution blocks, encoder, decoder, and the entrance of the maps."""
+"""The parts both networks are made of: normalisation, convolution block, encoder, decoder."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from math import gcd
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from napari_diamant.config import Norm
-from napari_diamant.errors import UserError
 
 GROUPS = 8
 """Most groups of a group normalisation; fewer where the channels do not divide by it."""
@@ -30,7 +29,25 @@ def norm_layer(norm: Norm, channels: int) -> nn.Module:
         return nn.BatchNorm2d(channels)
     if norm == "group":
         return nn.GroupNorm(gcd(GROUPS, channels), channels)
-    return nn.InstanceNorm2d(channels, affine=True)
+    return InstanceNorm(channels, affine=True)
+
+
+class InstanceNorm(nn.InstanceNorm2d):
+    """Instance normalisation that keeps channels-last memory on a CPU.
+
+    torch's own goes through channels-first memory there and makes every convolution convert back. Batch
+    normalisation of one image at a time is the same formula, and one with a channels-last kernel.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Give each image and channel mean 0 and variance 1, then the learned scale and shift."""
+        if input.device.type != "cpu":
+            return super().forward(input)
+        images = [
+            functional.batch_norm(image, None, None, self.weight, self.bias, training=True, eps=self.eps)
+            for image in torch.split(input, 1)
+        ]
+        return images[0] if len(images) == 1 else torch.cat(images)
 
 
 class ConvBlock(nn.Sequential):
@@ -123,105 +140,3 @@ class Decoder(nn.Module):
             x = level(torch.cat([skip, up(x)], dim=1))
         logits: Tensor = self.head(x)
         return logits
-
-
-class MapEntrance(nn.Module):
-    """Where attention maps enter a network: checks them, applies the control, drops random heads in training.
-
-    Parameters
-    ----------
-    count
-        Number of maps.
-    control
-        ``"constant"`` replaces each map by its mean. ``"shuffled"`` gives each image of a training batch the
-        maps of another one; outside training an image comes alone, so there the caller gives other maps.
-    dropout
-        Probability with which a head is set to zero in training; one head of each image always stays.
-    """
-
-    def __init__(self, count: int, control: Literal["none", "shuffled", "constant"], dropout: float) -> None:
-        super().__init__()
-        self.count, self.control, self.dropout = count, control, dropout
-
-    def forward(self, maps: Tensor | None, image: Tensor) -> Tensor:
-        """Give the maps as the network sees them, ``(B, M, H, W)``.
-
-        Raises
-        ------
-        UserError
-            When maps are missing or do not lie on the image, or cannot be shuffled.
-        """
-        expected = (image.shape[0], self.count, *image.shape[2:])
-        if maps is None or tuple(maps.shape) != expected:
-            came = "none" if maps is None else str(tuple(maps.shape))
-            raise UserError(
-                f"This network takes attention maps of shape {expected}, got {came}. "
-                f"Use a backbone with {self.count} heads."
-            )
-        if self.control == "constant":
-            maps = maps.mean(dim=(2, 3), keepdim=True).expand_as(maps)
-        if self.control == "shuffled" and self.training:
-            maps = maps[derangement(len(maps), maps.device)]
-        if self.training and self.dropout > 0:
-            maps = maps * kept_heads(len(maps), self.count, self.dropout, maps.device)[:, :, None, None]
-        return maps
-
-
-def derangement(count: int, device: torch.device) -> Tensor:
-    """Draw a random order of `count` things in which none keeps its place: one cycle through all of them.
-
-    Raises
-    ------
-    UserError
-        When there is only one thing.
-    """
-    if count < 2:
-        raise UserError(
-            f"Shuffled maps need at least 2 images in every batch, got {count}. Raise batch_size to 2."
-        )
-    cycle = torch.randperm(count, device=device)
-    order = torch.empty_like(cycle)
-    order[cycle] = cycle.roll(1)
-    return order
-
-
-def kept_heads(batch: int, heads: int, dropout: float, device: torch.device) -> Tensor:
-    """Draw which heads each image keeps: boolean ``(batch, heads)``, at least one per row."""
-    chance = torch.rand(batch, heads, device=device)
-    # The head with the highest draw is the last to go, so it is the one that stays when all would.
-    return (chance >= dropout) | (chance == chance.amax(dim=1, keepdim=True))
-
-
-def check_size(image: Tensor, multiple: int) -> None:
-    """Refuse an image that cannot be halved `depth` times, or whose bottleneck would be a single pixel.
-
-    A single pixel has no spread, so instance normalisation is not defined on it.
-
-    Raises
-    ------
-    UserError
-        With the size to pad to.
-    """
-    height, width = image.shape[-2:]
-    least = 2 * multiple
-    if height % multiple or width % multiple or min(height, width) < least:
-        padded = tuple(max(least, -(-side // multiple) * multiple) for side in (height, width))
-        raise UserError(
-            f"Height and width must be multiples of {multiple} and at least {least}, got {(height, width)}. "
-            f"Pad to {padded}."
-        )
-
-
-def check_channels(image: Tensor, channels: int) -> None:
-    """Refuse an image batch that is not ``(B, channels, H, W)``.
-
-    Raises
-    ------
-    UserError
-        With the shape that came.
-    """
-    if image.ndim != 4 or image.shape[1] != channels:
-        raise UserError(
-            f"This network takes images of shape (batch, {channels}, height, width), "
-            f"got {tuple(image.shape)}. Convert the image to {channels} channels."
-        )

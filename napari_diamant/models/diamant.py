@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from napari_diamant.config import ModelConfig
-from napari_diamant.models.blocks import ConvBlock, Decoder, Encoder, MapEntrance, check_channels, check_size
+from napari_diamant.models.blocks import ConvBlock, Decoder, Encoder
+from napari_diamant.models.entrance import MapEntrance, channels_last, check_image
 
 
 class Diamant(nn.Module):
@@ -60,11 +61,10 @@ class Diamant(nn.Module):
         UserError
             When a size or a number of channels does not fit.
         """
-        check_channels(image, self.config.image_channels)
-        check_size(image, self.config.size_multiple)
+        check_image(image, self.config)
         second = self.entrance(maps, image) if self.config.uses_maps else image
-        skips, bottom = self.image_encoder(image)
-        map_skips, map_bottom = self.map_encoder(second)
+        skips, bottom = self.image_encoder(channels_last(image))
+        map_skips, map_bottom = self.map_encoder(channels_last(second))
         if self.config.fusion == "skips":
             skips = [torch.cat(pair, dim=1) for pair in zip(skips, map_skips, strict=True)]
         logits: Tensor = self.decoder(skips, self.bottleneck(torch.cat([bottom, map_bottom], dim=1)))

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from napari_diamant.config import ModelConfig
-from napari_diamant.models.blocks import ConvBlock, Decoder, Encoder, MapEntrance, check_channels, check_size
+from napari_diamant.models.blocks import ConvBlock, Decoder, Encoder
+from napari_diamant.models.entrance import MapEntrance, channels_last, check_image
 
 
 class UNet(nn.Module):
@@ -58,9 +59,8 @@ class UNet(nn.Module):
         UserError
             When a size or a number of channels does not fit.
         """
-        check_channels(image, self.config.image_channels)
-        check_size(image, self.config.size_multiple)
-        skips, bottom = self.encoder(self._input(image, maps))
+        check_image(image, self.config)
+        skips, bottom = self.encoder(channels_last(self._input(image, maps)))
         logits: Tensor = self.decoder(skips, self.bottleneck(bottom))
         return logits
 
