@@ -15,6 +15,7 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 _PERCENTILES = (0.1, 99.9)
+_SAMPLED = 2**22  # pixels that decide the percentiles of a larger image; sorting a whole slide takes seconds
 _MAP_PERCENTILES = (1.0, 99.0)
 
 
@@ -48,10 +49,11 @@ def to_unit(pixels: Array) -> NDArray[np.float32]:
     values = _without_alpha(pixels[..., np.newaxis] if pixels.ndim == 2 else pixels)
     if values.size == 0:
         raise UserError(f"An image must hold pixels, got shape {pixels.shape}. Open another file.")
-    unit: Array = np.asarray(values, dtype=np.float32 if values.dtype.itemsize <= 2 else np.float64)
+    unit: Array = values.astype(np.result_type(values, np.float32))
     unit = _finite(unit) if pixels.dtype.kind == "f" else unit
     axes = (0, 1, 2) if unit.shape[2] == 3 else (0, 1)
-    low, high = np.percentile(unit, _PERCENTILES, axis=axes, keepdims=True)
+    step = int(np.ceil(np.sqrt(unit.shape[0] * unit.shape[1] / _SAMPLED)))
+    low, high = np.percentile(unit[::step, ::step], _PERCENTILES, axis=axes, keepdims=True)
     return _stretch(unit, low, high, flat=0.0)
 
 
@@ -102,7 +104,8 @@ def scale_maps(maps: Array, rule: Literal["minmax", "percentile"]) -> NDArray[np
     ``"percentile"`` maps the percentiles 1 and 99 to 0 and 1 and clips, so that one hot token does not
     blacken the rest of the map; ``"minmax"`` is what DINO's script saves.
     """
-    bounds = (0.0, 100.0) if rule == "minmax" else _MAP_PERCENTILES
+    bounds = (0.0, 100.0) if rule == "minmax" else _SAMPLED = 2**22  # pixels that decide the percentiles of a larger image; sorting a whole slide takes seconds
+_MAP_PERCENTILES
     values = np.asarray(maps, dtype=np.float64)
     low, high = np.percentile(values, bounds, axis=(1, 2), keepdims=True)
     return _stretch(values, low, high, flat=0.5)

@@ -28,6 +28,10 @@ def _read_file(path: Path) -> Raw:
     import pydicom
 
     data = pydicom.dcmread(path)
+    if not _has_pixels(data):
+        raise UserError(
+            f"A DICOM file must hold an image, got none in {path.name}. Choose a file of the series."
+        )
     frames = int(data.get("NumberOfFrames", None) or 1)
     require_room(
         path, frames * data.Rows * data.Columns * data.get("SamplesPerPixel", 1) * data.BitsAllocated // 8
@@ -41,11 +45,11 @@ def _read_series(folder: Path) -> Raw:
     import pydicom
 
     files = [path for path in sorted(folder.iterdir()) if path.is_file() and is_dicom(path)]
-    if not files:
+    slices = [data for data in map(pydicom.dcmread, files) if _has_pixels(data)]  # reports lie beside images
+    if not slices:
         raise UserError(
-            f"A DICOM folder must hold DICOM files, got none in {folder}. Choose the series' own folder."
+            f"A DICOM folder must hold DICOM images, got none in {folder}. Choose the series' own folder."
         )
-    slices = [pydicom.dcmread(path) for path in files]
     _require_one_series(folder, slices)
     first = slices[0]
     require_room(folder, len(slices) * first.Rows * first.Columns * 4)
@@ -67,6 +71,10 @@ def _require_one_series(folder: Path, slices: Sequence[Any]) -> None:
         f"A DICOM folder must hold one grey series of one slice size, got {len(series)} series with sizes "
         f"{sorted(shape[:2] for shape in shapes)} in {folder.name}. Put each series into a folder of its own."
     )
+
+
+def _has_pixels(data: Any) -> bool:
+    return "PixelData" in data and "Rows" in data and "Columns" in data
 
 
 def _along_normal(data: Any) -> float:

@@ -19,7 +19,12 @@ def list_images(folder: Path) -> list[Path]:
     folder = Path(folder)
     if not folder.is_dir():
         raise UserError(f"Images must lie in a folder, got {folder}, which is none. Check the name.")
-    found = [path for path in folder.iterdir() if not path.name.startswith(".") and _is_image(path)]
+    try:
+        found = [path for path in folder.iterdir() if not path.name.startswith(".") and _is_image(path)]
+    except OSError as fault:
+        raise UserError(
+            f"A folder of images must be readable, got {folder} ({fault.strerror}). Check its permissions."
+        ) from fault
     if not found:
         known = " ".join(suffix for row in FORMATS for suffix in row.suffixes)
         raise UserError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import textwrap
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -53,6 +54,7 @@ FORMATS = (
 )
 
 _ZARR_MARKS = ("zarr.json", ".zattrs", ".zgroup", ".zarray")
+_HEAD = 512
 _LOGGERS = ("tifffile", "pydicom", "nibabel.global", "PIL")
 
 
@@ -76,7 +78,12 @@ def decode(path: Path) -> Raw:
     UserError
         When there is no such file, it is empty, of no known format, broken or unreadable.
     """
-    row = _format_of(path)
+    try:
+        row = _format_of(path)
+    except OSError as fault:
+        raise UserError(
+            f"An image must be readable, got {path} ({fault.strerror}). Check its name and its permissions."
+        ) from fault
     try:
         with _quiet():
             return row.read(path)
@@ -94,7 +101,10 @@ def _format_of(path: Path) -> Format:
         raise UserError(f"An image must exist, got {path}, which does not. Check the name and the folder.")
     if path.is_dir():
         return _format_of_folder(path)
-    head = _head(path)
+    if not path.is_file():  # reading from a pipe or a device may never end
+        raise UserError(f"An image must be a file, got {path}, which is none. Choose a file.")
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
     if not head:
         raise UserError(
             f"An image file must hold pixels, got {path.name} with 0 bytes. Copy or export it again."
@@ -121,19 +131,12 @@ def _format_of_folder(path: Path) -> Format:
     )
 
 
-def _head(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(512)
-    except OSError as fault:
-        raise UserError(
-            f"An image file must be readable, got {path} ({fault.strerror}). Check its permissions."
-        ) from fault
-
-
-def _first_words(fault: Exception) -> str:
-    lines = str(fault).strip().splitlines()
-    return lines[0][:120].rstrip(".") if lines else type(fault).__name__
+def _first_words(fault: BaseException) -> str:
+    """Shorten what the library said first; imageio wraps the telling fault in vaguer ones."""
+    while fault.__cause__ is not None:
+        fault = fault.__cause__
+    sentence = str(fault).strip().split(". ")[0] or type(fault).__name__
+    return textwrap.shorten(sentence, 120, placeholder=" …").rstrip(".")
 
 
 @contextmanager
