@@ -15,7 +15,7 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 _PERCENTILES = (0.1, 99.9)
-_SAMPLED = 2**22  # pixels that decide the percentiles of a larger image; sorting a whole slide takes seconds
+_SAMPLED = 2**22  # pixels that decide the percentiles; sorting a whole slide takes seconds
 _MAP_PERCENTILES = (1.0, 99.0)
 
 
@@ -104,8 +104,7 @@ def scale_maps(maps: Array, rule: Literal["minmax", "percentile"]) -> NDArray[np
     ``"percentile"`` maps the percentiles 1 and 99 to 0 and 1 and clips, so that one hot token does not
     blacken the rest of the map; ``"minmax"`` is what DINO's script saves.
     """
-    bounds = (0.0, 100.0) if rule == "minmax" else _SAMPLED = 2**22  # pixels that decide the percentiles of a larger image; sorting a whole slide takes seconds
-_MAP_PERCENTILES
+    bounds = (0.0, 100.0) if rule == "minmax" else _MAP_PERCENTILES
     values = np.asarray(maps, dtype=np.float64)
     low, high = np.percentile(values, bounds, axis=(1, 2), keepdims=True)
     return _stretch(values, low, high, flat=0.5)
