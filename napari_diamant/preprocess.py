@@ -15,7 +15,7 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 _PERCENTILES = (0.1, 99.9)
-_SAMPLED = 2**22  # pixels that decide the percentiles; sorting a whole slide takes seconds
+_SAMPLED = 2**20  # pixels that decide the percentiles; sorting a whole slide takes seconds
 _MAP_PERCENTILES = (1.0, 99.0)
 
 
@@ -128,7 +128,11 @@ def _finite(values: Array) -> Array:
 
 
 def _stretch(values: Array, low: Array, high: Array, flat: float) -> NDArray[np.float32]:
-    width = high - low
-    safe = np.where(width > 0, width, 1.0)
-    scaled = np.clip((values - low) / safe, 0.0, 1.0)
-    return np.where(width > 0, scaled, flat).astype(np.float32)
+    """Map `low` to 0 and `high` to 1 in place of a copy per step, since slides are large."""
+    width = (high - low).astype(values.dtype)
+    scaled = values - low.astype(values.dtype)
+    scaled /= np.where(width > 0, width, 1)
+    np.clip(scaled, 0, 1, out=scaled)
+    if not (width > 0).all():
+        scaled = np.where(width > 0, scaled, flat)
+    return np.asarray(scaled, dtype=np.float32)
