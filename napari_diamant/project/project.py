@@ -5,30 +5,41 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_diamant.config import ModelCard
+from napari_diamant.config import AttentionConfig, ModelCard, TrainConfig
 from napari_diamant.errors import UserError
-from napari_diamant.project import export, report, verify
+from napari_diamant.project import export, learning, report, verify
 from napari_diamant.project.journal import Journal, check_box, compose
 from napari_diamant.project.predictions import Predictions
 from napari_diamant.project.registry import ModelRecord, Registry
 from napari_diamant.project.samples import Samples
-from napari_diamant.project.settings import Settings
+from napari_diamant.project.settings import Settings, checked_classes
 from napari_diamant.project.store import Store
+from napari_diamant.project.warm import Warm
 from napari_diamant.types import (
     JSON,
     Array,
+    AttentionMaps,
     Correction,
     Image,
     Prediction,
+    Report,
     Sample,
+    silent,
 )
 
+if TYPE_CHECKING:
+    from napari_diamant.engine.dataset import TrainingImage
+    from napari_diamant.models.backbones import Backbone
+
 CLASSES = ("background", "foreground")
+
+FINE_TUNE = TrainConfig(minutes=5.0)
+"""What a fine-tune does when the project has no setting ``"train"`` of its own."""
 
 
 class Project:
@@ -53,6 +64,7 @@ class Project:
         self._journal = Journal(store)
         self._registry = Registry(store)
         self._predictions = Predictions(store.folder / "predictions")
+        self._kept_warm: Warm | None = None
 
     @classmethod
     def create(cls, folder: Path, classes: Sequence[str] = CLASSES) -> Self:
@@ -63,7 +75,7 @@ class Project:
         UserError
             When there is one already, the folder cannot be made, or the class names are not usable.
         """
-        names = _checked_classes(classes)
+        names = checked_classes(classes)
         project = cls(Store.create(Path(folder).expanduser().absolute()))
         project.settings["classes"] = list(names)
         return project
@@ -98,7 +110,7 @@ class Project:
 
     @classes.setter
     def classes(self, names: Sequence[str]) -> None:
-        checked = _checked_classes(names)
+        checked = checked_classes(names)
         if len(checked) < len(self.classes):
             raise UserError(
                 f"A project keeps its {len(self.classes)} classes, got {len(checked)}."
@@ -144,6 +156,10 @@ class Project:
     def save_prediction(self, sample_id: int, prediction: Prediction) -> Path:
         """Replace a sample's prediction, and give its file; corrections are not touched by it."""
         return self._predictions.save(self.sample(sample_id), prediction)
+
+    def prediction_file(self, sample_id: int) -> Path:
+        """Give the ``.npz`` file that holds, or would hold, a sample's prediction."""
+        return self._predictions.path(self.sample(sample_id))
 
     def overlay(self, sample_id: int) -> NDArray[np.int16]:
         """Give the corrections of a sample, ``(Y, X)`` int16, `IGNORED` where the user has not worked."""
@@ -258,6 +274,52 @@ class Project:
         scores = [None if values is None else dict(values) for values in (before, after)]
         return self._registry.register(Path(path), card, checkpoint.identity(path), *scores)
 
+    # What computes
+
+    def attend(self, sample_id: int, report: Report = silent) -> AttentionMaps:
+        """Give a sample's attention maps, computed once and kept."""
+        sample = self.sample(sample_id)
+        pixels = self.image(sample_id).pixels
+        return self._warm().maps(sample.content_hash, pixels, self._attention(), report)
+
+    def attention_file(self, sample_id: int) -> Path:
+        """Give the ``.npz`` file in which `attend` keeps a sample's ``maps``."""
+        return self._warm().maps_file(self.sample(sample_id).content_hash, self._attention())
+
+    def predict(
+        self,
+        sample_id: int,
+        heads: Iterable[int] | None = None,
+        report: Report = silent,
+        model: str | None = None,
+    ) -> Prediction:
+        """Predict a sample's mask and keep it; None stands for all heads, and for the active model."""
+        chosen = None if heads is None else tuple(heads)
+        return learning.predict(self, self._warm(), self.sample(sample_id), chosen, model, report)
+
+    def training_images(self, report: Report = silent) -> list[TrainingImage]:
+        """Gather what a fit would learn from."""
+        return learning.training_images(self, self._warm(), self._attention(), report)
+
+    def fine_tune(
+        self, config: TrainConfig | None = None, report: Report = silent, restart: bool = False
+    ) -> JSON:
+        """Learn from the corrections; see `napari_diamant.project.learning.fine_tune`."""
+        recipe = config or self.settings.config("train", FINE_TUNE)
+        return learning.fine_tune(self, self._warm(recipe.device), recipe, restart, report)
+
+    def backbone(self) -> Backbone:
+        """Give the frozen transformer in use, loaded."""
+        return self._warm().backbone(self._attention().backbone)
+
+    def readiness(self) -> JSON:
+        """Load the transformer and say in words what computes: ``device``, ``weights``, ``trained``."""
+        from napari_diamant.engine.device import choose_device, words
+
+        backbone = self.backbone()
+        device = words(choose_device(self._warm().device))
+        return {"device": device, "weights": backbone.words, "trained": backbone.trained}
+
     # The whole
 
     def status(self) -> JSON:
@@ -272,11 +334,11 @@ class Project:
         """Write every mask and where it comes from; see `napari_diamant.project.export`."""
         return export.export(self, Path(out), kind)
 
+    def _attention(self) -> AttentionConfig:
+        return learning.attention_config(self, learning.source(self))
 
-def _checked_classes(names: Sequence[str]) -> tuple[str, ...]:
-    cleaned = tuple(name.strip() for name in names)
-    if len(cleaned) < 2 or len(set(cleaned)) != len(cleaned) or not all(cleaned):
-        raise UserError(
-            f"A project needs two or more different class names, background first, got {list(names)}."
-        )
-    return cleaned
+    def _warm(self, device: str = "auto") -> Warm:
+        named = str(self.settings.get("device", "auto")) if device == "auto" else device
+        if self._kept_warm is None or self._kept_warm.device != named:
+            self._kept_warm = Warm(named, self.folder / "attention")
+        return self._kept_warm

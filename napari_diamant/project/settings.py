@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, MutableMapping, Sequence
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -56,3 +56,13 @@ class Settings(MutableMapping[str, Any]):
             raise UserError(
                 f"The project's setting {place} is not usable: {first['msg']}. Set it anew."
             ) from error
+
+
+def checked_classes(names: Sequence[str]) -> tuple[str, ...]:
+    """Give the names of a project's classes as they are kept; UserError when they are not usable."""
+    cleaned = tuple(name.strip() for name in names)
+    if len(cleaned) < 2 or len(set(cleaned)) != len(cleaned) or not all(cleaned):
+        raise UserError(
+            f"A project needs two or more different class names, background first, got {list(names)}."
+        )
+    return cleaned

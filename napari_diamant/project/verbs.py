@@ -1,0 +1,255 @@
+"""The verbs of the product on plain files, without a project."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_diamant.config import AttentionConfig, ModelConfig, TrainConfig
+from napari_diamant.errors import UserError
+from napari_diamant.io import (
+    content_hash,
+    pair_by_stem,
+    read_image,
+    read_labels,
+    stem_of,
+    write_labels,
+    write_maps,
+    write_probabilities,
+)
+from napari_diamant.project.warm import Warm
+from napari_diamant.types import JSON, Array, Image, Progress, Report, silent
+
+if TYPE_CHECKING:
+    from napari_diamant.engine.dataset import TrainingImage
+
+
+def attend_files(
+    images: Sequence[Path],
+    out: Path,
+    config: AttentionConfig,
+    *,
+    device: str = "auto",
+    report: Report = silent,
+) -> list[JSON]:
+    """Write the attention maps of each image as ``STEM.ome.tif`` into `out`.
+
+    Returns
+    -------
+    list of JSON
+        Per image ``image``, ``output``, ``heads``, ``shape`` (of a map), ``scale``, ``backbone``, ``trained``, or
+        ``image`` and ``error`` for one that could not be read: a batch goes on after a bad file.
+
+    Raises
+    ------
+    UserError
+        When the transformer cannot be had, or two images would write the same file.
+    """
+    warm = Warm(device)
+    backbone = warm.backbone(config.backbone)
+
+    def attend(path: Path, output: Path) -> JSON:
+        image = read_image(path)
+        maps = warm.maps("", image.pixels, config, report)
+        write_maps(output, maps)
+        shape, scale = list(maps.maps.shape[1:]), list(maps.scale)
+        return {"heads": maps.heads, "shape": shape, "scale": scale, **_about(backbone.words, maps.trained)}
+
+    return _batch(images, out, attend, report)
+
+
+def predict_files(
+    images: Sequence[Path],
+    model: Path,
+    out: Path,
+    *,
+    heads: Sequence[int] | None = None,
+    probabilities: bool = False,
+    device: str = "auto",
+    report: Report = silent,
+) -> list[JSON]:
+    """Write the mask of each image as ``STEM.ome.tif`` into `out`, of the image's size.
+
+    With `probabilities` there is a ``STEM.probabilities.ome.tif`` as well.
+
+    Returns
+    -------
+    list of JSON
+        Per image ``image``, ``output``, ``model`` and the share of each class, or ``image`` and ``error``.
+
+    Raises
+    ------
+    UserError
+        When the model cannot be used, or two images would write the same file.
+    """
+    warm = Warm(device)
+    _, card = warm.network(model)
+    chosen = None if heads is None else tuple(heads)
+
+    def predict(path: Path, output: Path) -> JSON:
+        image = read_image(path)
+        made = warm.predict(model, "", image.pixels, chosen, report)
+        result: JSON = {"model": made.model_id, "shares": _shares(made.labels, card.model.classes)}
+        write_labels(output, made.labels, image)
+        if probabilities and made.probabilities is not None:
+            second = output.with_name(output.name.replace(".ome.tif", ".probabilities.ome.tif"))
+            write_probabilities(second, made.probabilities, card.model.classes, image)
+            result["probabilities"] = str(second)
+        return {**result, **_weights(warm, card.attention if card.model.uses_maps else None)}
+
+    return _batch(images, out, predict, report)
+
+
+def train_folder(
+    images: Path,
+    masks: Path,
+    out: Path,
+    model: ModelConfig,
+    config: TrainConfig,
+    *,
+    attention: AttentionConfig,
+    init: Path | None = None,
+    resume: bool = False,
+    report: Report = silent,
+) -> JSON:
+    """Train a model on images and the masks of the same stems, and write it to `out`.
+
+    The number of maps is that of the transformer, whatever `model` says.
+
+    Returns
+    -------
+    JSON
+        ``output``, ``before`` and ``after`` (mean held-out Dice, None where not known), ``scores``, ``held_out``,
+        ``images``, ``epochs``, ``seconds``, ``backbone``, ``trained``.
+
+    Raises
+    ------
+    UserError
+        When images and masks do not pair, or a pair is not usable: a training set has no bad files.
+    """
+    from napari_diamant.engine.train import fit
+
+    pairs = pair_by_stem(images, masks)
+    warm = Warm(config.device)
+    used = attention if model.uses_maps else None
+    if used is not None:
+        model = model.model_copy(update={"maps": warm.backbone(used.backbone).heads})
+    lessons = list(_lessons(pairs, warm, used, report))
+    result = fit(lessons, model, config, out, attention=used, init=init, resume=resume, report=report)
+    return {
+        "output": str(result.path),
+        "before": None if result.before is None else result.before.get("dice"),
+        "after": result.after.get("dice"),
+        "scores": {"before": result.before, "after": result.after},
+        "held_out": result.held_out,
+        "images": len(lessons),
+        "epochs": len(result.history),
+        "seconds": round(result.seconds, 1),
+        **_weights(warm, used),
+    }
+
+
+def evaluate_folder(
+    images: Path, masks: Path, model: Path, *, device: str = "auto", report: Report = silent
+) -> JSON:
+    """Score a model's masks of images against the masks of the same stems, at the images' own resolution.
+
+    Returns
+    -------
+    JSON
+        What `napari_diamant.engine.evaluate.Evaluation.as_json` gives, with ``model``, ``backbone``, ``trained``.
+
+    Raises
+    ------
+    UserError
+        When images and masks do not pair, or a pair is not usable: a score with images left out is none.
+    """
+    from napari_diamant.engine.evaluate import evaluate
+
+    warm = Warm(device)
+    _, card = warm.network(model)
+    pairs = pair_by_stem(images, masks)
+    evaluation = evaluate(_scored(pairs, warm, model, report), card.model.classes)
+    about = _weights(warm, card.attention if card.model.uses_maps else None)
+    return {**evaluation.as_json(), "model": str(model), **about}
+
+
+def _batch(
+    images: Sequence[Path], out: Path, work: Callable[[Path, Path], JSON], report: Report
+) -> list[JSON]:
+    """Do the same with every image and go on after a bad one: a batch must not die on image 3 of 500."""
+    counts = Counter(stem_of(path) for path in images)
+    double = sorted(stem for stem, count in counts.items() if count > 1)
+    if double:
+        raise UserError(
+            f"Outputs bear the stem of their image, and {len(double)} stems come twice ({', '.join(double[:3])})."
+            " Process these images in separate folders."
+        )
+    results: list[JSON] = []
+    for number, path in enumerate(images):
+        report(Progress(path.name, number, len(images)))
+        output = out / f"{stem_of(path)}.ome.tif"
+        try:
+            _keep_original(path, output)
+            results.append({"image": str(path), "output": str(output), **work(path, output)})
+        except UserError as error:
+            results.append({"image": str(path), "error": str(error)})
+    report(Progress("done", len(images), len(images)))
+    return results
+
+
+def _keep_original(image: Path, output: Path) -> None:
+    if output.exists() and output.samefile(image):
+        raise UserError(f"The output would replace the image {image}. Choose another folder for outputs.")
+
+
+def _lessons(
+    pairs: Iterable[tuple[Path, Path]], warm: Warm, attention: AttentionConfig | None, report: Report
+) -> Iterator[TrainingImage]:
+    from napari_diamant.engine.dataset import TrainingImage
+
+    pairs = list(pairs)
+    for number, (path, mask) in enumerate(pairs):
+        report(Progress(f"Preparing {path.name}", number, len(pairs)))
+        image, labels = _read_pair(path, mask)
+        maps = None if attention is None else warm.maps("", image.pixels, attention)
+        yield TrainingImage(
+            stem_of(path), content_hash(image.pixels), image.pixels, labels.astype("int16"), maps
+        )
+
+
+def _scored(
+    pairs: Sequence[tuple[Path, Path]], warm: Warm, model: Path, report: Report
+) -> Iterator[tuple[str, Array, Array, tuple[float, float]]]:
+    for number, (path, mask) in enumerate(pairs):
+        report(Progress(path.name, number, len(pairs)))
+        image, truth = _read_pair(path, mask)
+        yield stem_of(path), warm.predict(model, "", image.pixels).labels, truth, image.spacing
+
+
+def _read_pair(path: Path, mask: Path) -> tuple[Image, Array]:
+    image, labels = read_image(path), read_labels(mask)
+    if labels.shape != image.shape:
+        raise UserError(
+            f"A mask must have its image's size, got {labels.shape} in {mask} for {image.shape} in {path}."
+            " Give the mask of this image."
+        )
+    return replace(image, path=path), labels
+
+
+def _shares(labels: Array, classes: Sequence[str]) -> dict[str, float]:
+    return {name: round(float((labels == index).mean()), 6) for index, name in enumerate(classes)}
+
+
+def _weights(warm: Warm, attention: AttentionConfig | None) -> JSON:
+    if attention is None:
+        return {}
+    backbone = warm.backbone(attention.backbone)
+    return _about(backbone.words, backbone.trained)
+
+
+def _about(words: str, trained: bool) -> JSON:
+    return {"backbone": words, "trained": trained}
