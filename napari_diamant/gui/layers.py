@@ -9,6 +9,7 @@ from napari.layers import Image, Labels
 from napari.utils.colormaps import DirectLabelColormap
 from napari.utils.transforms import Affine
 from numpy.typing import NDArray
+from psygnal import Signal
 
 from napari_diamant.errors import UserError
 from napari_diamant.gui.reader import METADATA_KEY
@@ -116,7 +117,14 @@ class HeadLayers:
         ``(head, rows, columns)``.
     scale
         Size of a map cell along Y and X, in image pixels.
+
+    Attributes
+    ----------
+    visibility : Signal(int, bool)
+        A head was shown or hidden, by whatever means.
     """
+
+    visibility = Signal(int, bool)
 
     def __init__(
         self, viewer: Any, image: Image, maps: NDArray[np.float32], scale: tuple[float, float]
@@ -169,6 +177,7 @@ class HeadLayers:
             metadata={METADATA_KEY: {"head": head}},
             **self._placement,
         )
+        layer.events.visible.connect(lambda: self.visibility.emit(head, bool(layer.visible)))
         earlier = next(iter(self.layers.values()), None)
         self._layers[head] = layer
         self._insert(layer)

@@ -126,16 +126,8 @@ class MaskBinding:
         self._clear_history()
         self.layer.refresh()
 
-    def start_from(self, labels: Array) -> None:
-        """Take another mask over as a correction of the whole image.
-
-        Raises
-        ------
-        UserError
-            When its size or its classes do not fit.
-        """
-        self.reconcile()
-        self.project.start_from(self.sample_id, labels)
+    def reload(self) -> None:
+        """Show what the journal says now, after something else than a stroke has written to it."""
         self._overlay = np.array(self.project.overlay(self.sample_id))
         self._shown = self._expected(np.s_[:, :])
         self.layer.data[...] = self._shown

@@ -28,7 +28,7 @@ def volume_reader(path: PathOrPaths) -> Reader | None:
 
 
 def folder_reader(path: PathOrPaths) -> Reader | None:
-    """Give the reader of a project (its folder or its database) or of a DICOM series, None for other folders."""
+    """Give the reader of a project (its folder or database) or of a DICOM series, None for other folders."""
     items = [Path(item) for item in _paths(path)]
     if all(project_folder(item) is not None for item in items):
         return _read_projects
