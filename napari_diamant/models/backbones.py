@@ -90,8 +90,8 @@ def _fetch(name: str, spec: BackboneSpec) -> Path:
     except OSError as error:
         raise UserError(
             f"The weights of {spec.title} ({spec.download_mb} MB) could not be fetched "
-            f"({type(error).__name__}). Fetch {hf_hub_url(repository, file)} on a computer with internet access, "
-            f"then give the file: --backbone {name} --weights FILE."
+            f"({type(error).__name__}). Fetch {hf_hub_url(repository, file)} on a computer with internet "
+            f"access, then give the file: --backbone {name} --weights FILE."
         ) from error
     finally:
         chatter.setLevel(level)
