@@ -14,9 +14,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-project_app = typer.Typer(
-    help="Make and look after a project folder.", rich_markup_mode=None
-)
+project_app = typer.Typer(help="Make and look after a project folder.", rich_markup_mode=None)
 
 
 def _version(wanted: bool) -> None:

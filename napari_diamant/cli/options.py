@@ -56,7 +56,7 @@ class Choice:
         default = ",".join(info.default) if isinstance(info.default, tuple) else info.default
         text = self.help if default is None else f"{self.help} [default: {default}]"
         option = typer.Option(f"--{self.keyword.replace('_', '-')}", help=text, show_default=False)
-        kind: Any = Annotated[_word(info.annotation) | None, option]  # type: ignore[valid-type]
+        kind: Any = Annotated[_word(info.annotation) | None, option]
         return inspect.Parameter(self.keyword, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
 
 

@@ -119,7 +119,8 @@ class PeopleOutput:
 
     def close(self) -> None:
         """Take the bar away."""
-        self._bar.stop()
+        if self._bar.tasks:
+            self._bar.stop()
 
     def _log(self, progress: Progress) -> None:
         message, when = self._last

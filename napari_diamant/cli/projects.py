@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from napari_diamant.cli.files import warn_of_random_weights
 from napari_diamant.cli.options import FIT, Json, ProjectFolder, fields_of, takes
 from napari_diamant.cli.output import output
 from napari_diamant.cli.tables import sentence_of_fit, table
@@ -156,16 +157,18 @@ def fine_tune(
     given = fields_of(TrainConfig, FIT, chosen)
     with output(as_json) as to:
         from napari_diamant.project import Project
+        from napari_diamant.project.project import FINE_TUNE
 
         with Project.open(project) as opened:
-            config = _over_settings(opened.settings.get("train"), given) if given else None
+            config = _over(opened.settings.config("train", FINE_TUNE), given)
             result = opened.fine_tune(config, report=to.report, restart=restart)
+            warn_of_random_weights(to, [result])
             to.result({"verb": "fine-tune", **result}, sentence_of_fit(result))
 
 
-def _over_settings(kept: JSON | None, given: dict[str, Any]) -> TrainConfig:
-    """Put the options over the project's own settings; a new budget replaces the old one whole."""
-    base = dict(kept or {})
-    if "epochs" in given or "minutes" in given or not base:
-        base = {key: value for key, value in base.items() if key not in ("epochs", "minutes")}
-    return TrainConfig.model_validate({**base, **given})
+def _over(kept: TrainConfig, given: dict[str, Any]) -> TrainConfig:
+    """Put the options over the project's own recipe; a new budget replaces the old one whole."""
+    base = kept.model_dump()
+    if "epochs" in given or "minutes" in given:
+        base |= {"epochs": None, "minutes": None}
+    return TrainConfig.model_validate(base | given)

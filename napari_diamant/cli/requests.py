@@ -12,7 +12,6 @@ from time import sleep
 
 import psutil
 
-from napari_diamant.errors import UserError
 from napari_diamant.types import JSON
 
 WATCH_SECONDS = 1.0
@@ -78,14 +77,6 @@ def _parse(line: str | bytes) -> JSON:
         if isinstance(request, dict):
             return request
     return {"id": None, "verb": None}
-
-
-def whole_number(request: JSON, key: str) -> int:
-    """Take a whole number from a request."""
-    value = request.get(key)
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise UserError(f"A {request['verb']} request needs {key!r}, a whole number, got {value!r}.")
-    return value
 
 
 def leave_with_parent() -> None:

@@ -11,11 +11,13 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+from pydantic import BaseModel, StrictInt
+
 from napari_diamant.cli.failures import explain
 from napari_diamant.cli.options import ProjectFolder
 from napari_diamant.cli.output import JsonOutput, output
-from napari_diamant.cli.requests import Requests, leave_with_parent, whole_number
-from napari_diamant.config import AttentionConfig, BackboneConfig
+from napari_diamant.cli.requests import Requests, leave_with_parent
+from napari_diamant.config import STAND_IN, AttentionConfig, BackboneConfig
 from napari_diamant.errors import UserError
 from napari_diamant.types import JSON, Progress, Report
 
@@ -23,6 +25,26 @@ if TYPE_CHECKING:
     from napari_diamant.project import Project
 
 Answer = Callable[[JSON, Report], JSON]
+
+
+class AttendRequest(BaseModel):
+    """Asks for the maps of an image."""
+
+    sample: StrictInt
+
+
+class PredictRequest(AttendRequest):
+    """Asks for the mask of an image; None stands for all heads, and for the active model."""
+
+    heads: list[StrictInt] | None = None
+    model: str | None = None
+
+
+class ConfigureRequest(BaseModel):
+    """Chooses the vision transformer of the project."""
+
+    backbone: str = STAND_IN
+    weights: str | None = None
 
 
 def engine(project: ProjectFolder) -> None:
@@ -47,7 +69,7 @@ class Engine:
     Parameters
     ----------
     project
-        The project; it keeps the transformer and the network it used last.
+        The project, which keeps the transformers and networks of the last requests loaded.
     to
         Where answers go.
     requests
@@ -96,7 +118,7 @@ class Engine:
         return self._answers[verb]
 
     def _attend(self, request: JSON, report: Report) -> JSON:
-        sample = whole_number(request, "sample")
+        sample = AttendRequest.model_validate(request).sample
         maps = self._project.attend(sample, report)
         return {
             "maps": self._project.attention_file(sample),
@@ -108,26 +130,39 @@ class Engine:
         }
 
     def _predict(self, request: JSON, report: Report) -> JSON:
-        sample, heads = whole_number(request, "sample"), request.get("heads")
+        asked = PredictRequest.model_validate(request)
         start = perf_counter()
-        prediction = self._project.predict(sample, heads, report, model=request.get("model"))
+        prediction = self._project.predict(asked.sample, asked.heads, report, asked.model)
         return {
-            "prediction": self._project.prediction_file(sample),
+            "prediction": self._project.prediction_file(asked.sample),
             "model": prediction.model_id,
             "heads": prediction.heads,
             "seconds": perf_counter() - start,
         }
 
     def _configure(self, request: JSON, report: Report) -> JSON:
-        kept = self._project.settings.config("attention", AttentionConfig())
-        chosen = {"name": request.get("backbone"), "weights": request.get("weights")}
-        backbone = BackboneConfig.model_validate(
-            {key: value for key, value in chosen.items() if value is not None}
-        )
-        self._project.settings["attention"] = kept.model_copy(update={"backbone": backbone}).model_dump(
-            mode="json"
-        )
-        return self._ready()
+        asked = ConfigureRequest.model_validate(request)
+        settings = self._project.settings
+        before = settings.get("attention")
+        kept = settings.config("attention", AttentionConfig())
+        backbone = BackboneConfig(name=asked.backbone, weights=asked.weights)
+        settings["attention"] = kept.model_copy(update={"backbone": backbone}).model_dump(mode="json")
+        try:
+            return {"event": "ready", **self._project.readiness()}
+        except UserError:
+            # Weights that cannot be loaded must not leave the project unable to work.
+            if before is None:
+                del settings["attention"]
+            else:
+                settings["attention"] = before
+            raise
 
     def _ready(self) -> JSON:
-        return {}
+        """Load the transformer; where it cannot be had, say why and go on: `configure` can choose another."""
+        try:
+            return {"event": "ready", **self._project.readiness()}
+        except UserError as error:
+            from napari_diamant.engine import device
+
+            words = device.words(device.choose_device())
+            return {"event": "ready", "device": words, "weights": str(error), "trained": False}
