@@ -6,13 +6,15 @@ from collections.abc import Sequence
 
 from qtpy.QtCore import Signal
 from qtpy.QtGui import QColor, QIcon, QPixmap
-from qtpy.QtWidgets import QButtonGroup, QInputDialog, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QButtonGroup, QGridLayout, QInputDialog, QPushButton, QSizePolicy, QWidget
 
 from napari_diamant.gui.panels.style import button, line_height
 
+COLUMNS = 2
+
 
 class ClassSelector(QWidget):
-    """One button per class, with its colour, its name and its shortcut Alt+number.
+    """One button per class, with its colour, its number and its name; Alt+number chooses it.
 
     Attributes
     ----------
@@ -27,14 +29,13 @@ class ClassSelector(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._layout = QVBoxLayout(self)
+        self._layout = QGridLayout(self)
         self._layout.setContentsMargins(0, 0, 0, 0)
-        self._layout.setSpacing(2)
+        self._layout.setSpacing(3)
         self._group = QButtonGroup(self)
         self._group.idClicked.connect(self.class_chosen)
         self._add = button("+ Class…", "Add a class; possible until the first model is trained")
         self._add.clicked.connect(self._ask)
-        self._layout.addWidget(self._add)
         self._names: list[str] = []
 
     def set_classes(
@@ -59,8 +60,9 @@ class ClassSelector(QWidget):
         for label, (name, colour) in enumerate(zip(names, colours, strict=True)):
             made = self._button(label, name, colour)
             self._group.addButton(made, label)
-            self._layout.insertWidget(label, made)
+            self._layout.addWidget(made, label // COLUMNS, label % COLUMNS)
         self._names = list(names)
+        self._layout.addWidget(self._add, len(names) // COLUMNS, len(names) % COLUMNS)
         self._add.setVisible(extendable)
         self.set_chosen(chosen)
 
@@ -74,11 +76,12 @@ class ClassSelector(QWidget):
         swatch = QPixmap(side, side)
         swatch.fill(QColor(colour))
         shortcut = f"Alt+{label}" if label < 10 else ""
-        made = QPushButton(QIcon(swatch), f"{name}   {shortcut}" if shortcut else name)
+        made = QPushButton(QIcon(swatch), f"{label}  {name}")
+        made.setStyleSheet("text-align: left;")
         made.setCheckable(True)
         made.setShortcut(shortcut)
-        made.setToolTip(f"Paint {name} (label {label})" + (f", {shortcut}" if shortcut else ""))
-        made.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        made.setToolTip(f"Paint {name} (label {label})" + (f": {shortcut}" if shortcut else ""))
+        made.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         return made
 
     def _ask(self) -> None:

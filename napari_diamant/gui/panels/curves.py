@@ -22,8 +22,9 @@ class Curves(pg.GraphicsLayoutWidget):
         self.ci.setContentsMargins(0, 0, 0, 0)
         loss = self._plot(0, "loss")
         dice = self._plot(1, "Dice")
-        dice.setYRange(0, 1, padding=0.02)
+        dice.setYRange(0, 1, padding=0.1)
         dice.setXLink(loss)
+        dice.getAxis("left").setTicks([[(0, "0"), (0.5, "0.5"), (1, "1")]])
         loss.hideAxis("bottom")
         self._points: dict[str, tuple[list[float], list[float]]] = {}
         self._lines = {

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QDoubleSpinBox, QLabel, QProgressBar, QWidget
+from qtpy.QtWidgets import QCheckBox, QDoubleSpinBox, QLabel, QProgressBar, QWidget
 
 from napari_diamant.gui.panels.curves import SERIES, Curves
-from napari_diamant.gui.panels.style import Panel, button, note, primary_button, row
+from napari_diamant.gui.panels.style import ACCENT, Panel, button, note, primary_button, row
 from napari_diamant.types import JSON
+
+_KEYS = (("loss", "loss"), ("val_loss", "held-out loss"), ("val_dice", "held-out Dice"))
 
 
 class FineTunePanel(Panel):
@@ -16,7 +18,7 @@ class FineTunePanel(Panel):
     Attributes
     ----------
     start_requested
-        Signal with the options of the fit: ``{"minutes": 5.0}``.
+        Signal with the options of the fit: ``{"minutes": 5.0, "restart": False}``.
     cancel_requested
         Signal without arguments.
     """
@@ -31,35 +33,26 @@ class FineTunePanel(Panel):
             "Fine-tune on my corrections",
             "Train the model on what you corrected. You can go on painting while it runs.",
         )
-        self._minutes = QDoubleSpinBox()
-        self._minutes.setRange(0.5, 24 * 60)
-        self._minutes.setDecimals(1)
-        self._minutes.setSuffix(" min")
-        self._minutes.setValue(minutes)
-        self._minutes.setToolTip(
-            "The fit stops after this time at the latest; it stops earlier when it no longer improves"
-        )
+        self._budget = QLabel("for at most")
+        self._minutes = _minutes_box(minutes)
+        self._afresh = QCheckBox("From the start")
+        self._afresh.setToolTip("Drop the fit that was stopped; otherwise the next one goes on where it was")
+        self._bar = QProgressBar()
+        self._bar.setStyleSheet(f"QProgressBar::chunk {{ background: {ACCENT}; }}")
         self._cancel = button(
             "Cancel", "Stop the fit now and give its memory back; the model stays as it was"
         )
-        self._bar = QProgressBar()
         self._curves = Curves()
-        self._key = note()
-        self._key.setText(
-            "   ".join(f'<span style="color:{SERIES[key]}">●</span> {words}' for key, words in _KEYS)
+        self._key = note(
+            "   ".join(f'<span style="color:{SERIES[key]}">●</span> {word}' for key, word in _KEYS)
         )
         self._status = note()
-        self._budget = QLabel("for at most")
-        self.body.addWidget(self._start)
-        self.body.addLayout(row(self._budget, self._minutes, stretch=1))
-        self.body.addLayout(row(self._bar, self._cancel, stretch=0))
-        self.body.addWidget(self._curves)
-        self.body.addWidget(self._key)
-        self.body.addWidget(self._status)
-        self._curves.hide()
-        self._key.hide()
-        self._start.clicked.connect(lambda: self.start_requested.emit({"minutes": self._minutes.value()}))
+        self._why = note()
+        self._lay_out()
+        self._start.clicked.connect(self._ask_start)
         self._cancel.clicked.connect(self._ask_cancel)
+        for later in (self._afresh, self._curves, self._key, self._status):
+            later.hide()
         self.set_ready(False, "Open an image and correct its mask first.")
         self._show_running(False)
 
@@ -67,14 +60,14 @@ class FineTunePanel(Panel):
         """Enable the start, or say in words why not."""
         self._ready = ready
         self._start.setEnabled(ready)
-        if not self._running:
-            self._status.setText(why)
+        self._why.setText(why)
+        self._why.setVisible(not ready and not self._running)
 
     def on_started(self) -> None:
         """Show that the fit has begun."""
         self._curves.clear_points()
         self._bar.setRange(0, 0)
-        self._status.setText("Starting: reading the images and their corrections…")
+        self._say("Starting: reading the images and their corrections…")
         self._cancel.setEnabled(True)
         self._show_running(True)
 
@@ -86,37 +79,68 @@ class FineTunePanel(Panel):
         if event.get("epoch") is not None:
             self._curves.show()
             self._key.show()
-        self._status.setText(_progress_words(event))
+        self._say(_progress_words(event))
 
     def on_finished(self, result: JSON) -> None:
         """Show the outcome on the held-out part in words."""
         self._show_running(False)
-        self._status.setText(outcome_words(result))
+        self._afresh.setChecked(False)
+        self._afresh.hide()
+        self._say(outcome_words(result), loud=True)
 
     def on_failed(self, message: str) -> None:
         """Show why there is no new model."""
         self._show_running(False)
-        self._status.setText(message)
+        self._say(message, loud=True)
 
     def on_cancelled(self) -> None:
         """Show that nothing runs and nothing changed."""
         self._show_running(False)
-        self._status.setText("Cancelled. The model is the same as before.")
+        self._afresh.setChecked(False)
+        self._afresh.show()
+        self._say("Cancelled. The model is the same as before; the next fit goes on from here.")
+
+    def _lay_out(self) -> None:
+        self.body.addWidget(self._start)
+        self.body.addLayout(row(self._budget, self._minutes, self._afresh, stretch=1))
+        self.body.addLayout(row(self._bar, self._cancel, stretch=0))
+        for widget in (self._curves, self._key, self._status, self._why):
+            self.body.addWidget(widget)
+
+    def _say(self, words: str, loud: bool = False) -> None:
+        self._status.setText(words)
+        self._status.setVisible(bool(words))
+        self._status.setStyleSheet("font-weight: 600;" if loud else "")
+
+    def _ask_start(self) -> None:
+        restart = self._afresh.isChecked()
+        self.start_requested.emit({"minutes": self._minutes.value(), "restart": restart})
 
     def _ask_cancel(self) -> None:
         self._cancel.setEnabled(False)
-        self._status.setText("Cancelling…")
+        self._say("Cancelling…")
         self.cancel_requested.emit()
 
     def _show_running(self, running: bool) -> None:
         self._running = running
         for widget in (self._start, self._budget, self._minutes):
             widget.setVisible(not running)
+        self._why.setVisible(not running and not self._ready)
+        if running:
+            self._afresh.hide()
         self._bar.setVisible(running)
         self._cancel.setVisible(running)
 
 
-_KEYS = (("loss", "loss"), ("val_loss", "held-out loss"), ("val_dice", "held-out Dice"))
+def _minutes_box(minutes: float) -> QDoubleSpinBox:
+    box = QDoubleSpinBox()
+    box.setRange(0.5, 24 * 60)
+    box.setDecimals(1)
+    box.setSuffix(" min")
+    box.setValue(minutes)
+    box.setAccessibleName("Time budget in minutes")
+    box.setToolTip("The fit stops after this time at the latest, and earlier when it no longer improves")
+    return box
 
 
 def outcome_words(result: JSON) -> str:
@@ -133,11 +157,8 @@ def outcome_words(result: JSON) -> str:
     if after is None:
         return "Done. Nothing was held out, so whether it got better is not known."
     score = f"Dice {after:.3f}" if before is None else f"Dice {before:.3f} → {after:.3f}"
-    use = (
-        "The new model is in use."
-        if result.get("promoted", True)
-        else "The new model is not better and was not put to use."
-    )
+    promoted = result.get("promoted", True)
+    use = "The new model is in use." if promoted else "The new model is not better and was not put to use."
     return f"{score}{where}. {use}"
 
 

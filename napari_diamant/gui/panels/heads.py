@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 
 from qtpy.QtCore import QTimer, Signal
 from qtpy.QtGui import QResizeEvent
-from qtpy.QtWidgets import QCheckBox, QGridLayout, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QGridLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_diamant.gui.panels.signs import SignButton, draw_eye, draw_solo
-from napari_diamant.gui.panels.style import Panel, banner, button, line_height, note, row
+from napari_diamant.gui.panels.style import Panel, banner, button, note, row
 from napari_diamant.gui.panels.thumbnail import Thumbnail, map_images
 from napari_diamant.types import Array
 
 DEBOUNCE_MS = 150
+SPACING = 6
 UNTRAINED = (
     "Random, untrained weights: the maps show noise and darkness, not learned attention. "
-    "Choose trained weights under Model."
+    "Choose trained weights above."
 )
 
 
@@ -41,8 +43,9 @@ class HeadTile(QWidget):
         self.picture.setToolTip(f"Attention head {head}. Click: use it or not. Double click: only this head.")
         self.check = QCheckBox(str(head))
         self.check.setChecked(True)
+        self.check.setAccessibleName(f"Use head {head}")
         self.check.setToolTip(f"The model uses head {head}. Un-tick it to see the mask without it.")
-        self.only = SignButton(draw_solo, f"Use only head {head}")
+        self.only = SignButton(draw_solo, f"Use only head {head}; press again for all of them")
         self.eye = SignButton(draw_eye, f"Show head {head} as a layer on the image", checkable=True)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -56,10 +59,6 @@ class HeadTile(QWidget):
         self.only.clicked.connect(self.solo)
         self.picture.clicked.connect(self.check.click)
         self.picture.double_clicked.connect(self.solo)
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        """Keep the map square."""
-        self.picture.setFixedHeight(self.width())
 
     def _mark(self) -> None:
         self.picture.mark(self.check.isChecked(), self.eye.isChecked())
@@ -95,19 +94,24 @@ class HeadsPanel(Panel):
         self._all.clicked.connect(lambda: self._choose(range(len(self._tiles))))
         self._none.clicked.connect(lambda: self._choose(()))
         self._invert.clicked.connect(lambda: self._choose(set(range(len(self._tiles))) - set(self.heads())))
-        self._grid = QGridLayout()
-        self._grid.setSpacing(6)
+        self._field = QWidget()
+        # Ignored: the width decides how many tiles stand in a line, so the tiles must not decide the width.
+        self._field.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self._grid = QGridLayout(self._field)
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._grid.setSpacing(SPACING)
         self.body.addWidget(self._banner)
         self.body.addWidget(self._words)
         self.body.addLayout(row(self._all, self._none, self._invert))
-        self.body.addLayout(self._grid)
+        self.body.addWidget(self._field)
         self.clear()
 
-    def clear(self, words: str = "Open an image to see what each attention head looks at.") -> None:
+    def clear(self, words: str = "Open an image to see its attention heads.") -> None:
         """Show no maps, and say why."""
         self._set_count(0)
         self._banner.hide()
         self._words.setText(words)
+        self._words.show()
         self._summarise()
 
     def set_maps(self, maps: Array, words: str, trained: bool) -> None:
@@ -125,7 +129,8 @@ class HeadsPanel(Panel):
         self._set_count(len(maps))
         for tile, image in zip(self._tiles, map_images(maps), strict=True):
             tile.picture.show_map(image)
-        self._words.setText(words)
+        self._words.hide()  # In use says it already
+        self._field.setToolTip(words)
         self._banner.setText(UNTRAINED)
         self._banner.setVisible(not trained)
         self._summarise()
@@ -138,6 +143,7 @@ class HeadsPanel(Panel):
         """Tick these heads without telling anyone."""
         for number, tile in enumerate(self._tiles):
             tile.check.setChecked(number in heads)
+        self._timer.stop()
         self._told = self.heads()
         self._summarise()
 
@@ -160,19 +166,24 @@ class HeadsPanel(Panel):
             tile = HeadTile(number, self)
             tile.used_changed.connect(self._changed)
             tile.layer_toggled.connect(lambda shown, number=number: self.layer_toggled.emit(number, shown))
-            tile.solo.connect(lambda number=number: self._choose((number,)))
+            tile.solo.connect(lambda number=number: self._solo(number))
             self._tiles.append(tile)
         self._told = self.heads()
-        for choice in (self._all, self._none, self._invert):
-            choice.setVisible(count > 0)
         self._arrange()
 
     def _arrange(self) -> None:
-        columns = max(2, self.width() // max(1, 6 * line_height(self)))
+        if not self._tiles:
+            return
+        room = max(1, self._field.width() // (self._tiles[0].minimumSizeHint().width() + SPACING))
+        lines = math.ceil(len(self._tiles) / room)
+        columns = math.ceil(len(self._tiles) / lines)  # as many in each line, rather than a rest in the last
         for number, tile in enumerate(self._tiles):
             self._grid.addWidget(tile, number // columns, number % columns)
         for column in range(self._grid.columnCount()):
             self._grid.setColumnStretch(column, 1 if column < columns else 0)
+
+    def _solo(self, head: int) -> None:
+        self._choose(range(len(self._tiles)) if self.heads() == [head] else (head,))
 
     def _choose(self, heads: Collection[int]) -> None:
         for number, tile in enumerate(self._tiles):
@@ -186,6 +197,8 @@ class HeadsPanel(Panel):
     def _summarise(self) -> None:
         used, count = len(self.heads()), len(self._tiles)
         self.remark.setText(f"{used} of {count} used" if count else "")
+        for widget in (self._all, self._none, self._invert, self._field):
+            widget.setVisible(count > 0)
 
     def _tell(self) -> None:
         heads = self.heads()

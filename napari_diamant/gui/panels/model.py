@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from qtpy.QtCore import Signal
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QComboBox, QFileDialog, QFormLayout, QMenu, QWidget
 
 from napari_diamant.gui.panels.style import WARNING, Panel, button, note
@@ -56,7 +56,7 @@ class ModelPanel(Panel):
     weights_chosen = Signal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__("Model", parent)
+        super().__init__("In use", parent)
         self._device = note("starting…")
         self._backbone = note("starting…")
         self._models = QComboBox()
@@ -82,6 +82,10 @@ class ModelPanel(Panel):
         """Say what computes."""
         self._device.setText(words)
 
+    def set_activity(self, words: str) -> None:
+        """Say what is being computed, beside the title; empty when nothing is."""
+        self.remark.setText(words)
+
     def set_backbone(self, words: str, trained: bool) -> None:
         """Say which transformer makes the maps, in a warning colour when it is untrained."""
         self._backbone.setText(words)
@@ -101,7 +105,9 @@ class ModelPanel(Panel):
         self._models.clear()
         for model in models:
             self._models.addItem(model.label, model.id)
-            self._models.setItemData(self._models.count() - 1, model.words or model.label, 3)
+            self._models.setItemData(
+                self._models.count() - 1, model.words or model.label, Qt.ItemDataRole.ToolTipRole
+            )
             if model.id == active:
                 self._models.setCurrentIndex(self._models.count() - 1)
         if not models:

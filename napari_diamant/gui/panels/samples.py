@@ -10,8 +10,11 @@ from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtWidgets import QListWidget, QListWidgetItem, QPushButton, QWidget
 
 from napari_diamant.gui.panels.classes import ClassSelector
-from napari_diamant.gui.panels.signs import SignButton, draw_redo, draw_undo, state_icon
+from napari_diamant.gui.panels.signs import SignButton, draw_previous, draw_redo, draw_undo, state_icon
 from napari_diamant.gui.panels.style import Panel, button, line_height, note, row
+
+MAX_ROWS = 6
+"""Longer lists scroll."""
 
 State = Literal["new", "corrected", "reviewed"]
 
@@ -65,16 +68,17 @@ class SamplesPanel(Panel):
         self._undo = SignButton(draw_undo, "Take back the last stroke (Ctrl+Z)")
         self._redo = SignButton(draw_redo, "Do the stroke again (Ctrl+Shift+Z)")
         self._effort = note("No strokes yet")
+        self._previous = SignButton(draw_previous, "Open the image before this one")
         self._reviewed = QPushButton("Mark as reviewed")
         self._reviewed.setCheckable(True)
         self._reviewed.setToolTip(
             "The whole mask is right: the model may learn from all of it, not only from your strokes"
         )
-        self._previous = button("‹ Previous", "Open the image before this one")
         self._next = button("Next image ›", "Open the next image that is not reviewed")
         self._list = QListWidget()
         self._list.setToolTip("○ new   ◐ corrected   ✓ reviewed. Enter or click opens an image.")
-        self._list.setMaximumHeight(7 * line_height(self))
+        self._list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._list.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.body.addWidget(self.classes)
         self.body.addLayout(row(self._effort, self._undo, self._redo, stretch=0))
         self.body.addLayout(row(self._previous, self._reviewed, self._next, stretch=1))
@@ -98,6 +102,9 @@ class SamplesPanel(Panel):
                 self._list.setCurrentItem(item)
         done = sum(sample.state == "reviewed" for sample in samples)
         self.remark.setText(f"{done} of {len(samples)} reviewed" if samples else "")
+        rows = min(len(samples), MAX_ROWS)
+        self._list.ensurePolished()  # the height of a line is the theme's only now
+        self._list.setFixedHeight(rows * self._list.sizeHintForRow(0) + 2 * self._list.frameWidth() + 4)
         self._list.setVisible(bool(samples))
         now = next((sample for sample in samples if sample.id == current), None)
         self.set_reviewed(now is not None and now.state == "reviewed")

@@ -94,6 +94,15 @@ def draw_redo(painter: QPainter, square: QRectF, colour: QColor, on: bool) -> No
     draw_undo(painter, square, colour, on)
 
 
+def draw_previous(painter: QPainter, square: QRectF, colour: QColor, on: bool) -> None:
+    """Draw an angle that points to the left."""
+    painter.setPen(QPen(colour, max(1.4, square.width() / 9), cap=Qt.PenCapStyle.RoundCap))
+    middle = square.center()
+    reach = QPointF(square.width() * 0.2, square.height() * 0.35)
+    tip = QPointF(middle.x() - reach.x(), middle.y())
+    painter.drawPolyline([middle + QPointF(0, -reach.y()), tip, middle + QPointF(0, reach.y())])
+
+
 def state_icon(state: str, colour: QColor, side: int) -> QIcon:
     """Draw the state of an image: an empty ring (new), a half-filled one (corrected), a tick (reviewed).
 

@@ -8,7 +8,6 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QPushButton,
-    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
@@ -55,7 +54,6 @@ class Panel(QFrame):
         name.setStyleSheet("font-weight: 700;")
         outer.addLayout(row(name, self.remark))
         outer.addLayout(self.body)
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
 
 
 def row(*widgets: QWidget, stretch: int = -1) -> QHBoxLayout:

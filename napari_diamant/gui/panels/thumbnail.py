@@ -7,7 +7,7 @@ import pyqtgraph as pg
 from numpy.typing import NDArray
 from qtpy.QtCore import QRectF, Qt, Signal
 from qtpy.QtGui import QColor, QImage, QMouseEvent, QPainter, QPaintEvent, QPen
-from qtpy.QtWidgets import QWidget
+from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from napari_diamant.gui.panels.style import ACCENT
 from napari_diamant.preprocess import scale_maps
@@ -51,6 +51,14 @@ class Thumbnail(QWidget):
         self._image = QImage()
         self._used = True
         self._ringed = False
+        self._pressed = False
+        policy = QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        policy.setHeightForWidth(True)
+        self.setSizePolicy(policy)
+
+    def heightForWidth(self, width: int) -> int:
+        """Ask for a square."""
+        return width
 
     def show_map(self, image: QImage) -> None:
         """Show another map."""
@@ -78,11 +86,17 @@ class Thumbnail(QWidget):
             painter.setPen(QPen(QColor(ACCENT).lighter(125), 2))
             painter.drawRect(QRectF(self.rect()).adjusted(1, 1, -1, -1))
 
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """Remember that a click began here."""
+        self._pressed = event.button() == Qt.MouseButton.LeftButton
+
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        """Tell a click with the left button."""
-        if event.button() == Qt.MouseButton.LeftButton and self.rect().contains(event.position().toPoint()):
+        """Tell a click; the release that ends a double click is none."""
+        pressed, self._pressed = self._pressed, False
+        if pressed and self.rect().contains(event.position().toPoint()):
             self.clicked.emit()
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
-        """Tell a double click."""
-        self.double_clicked.emit()
+        """Tell a double click with the left button."""
+        if event.button() == Qt.MouseButton.LeftButton:
+            self.double_clicked.emit()
