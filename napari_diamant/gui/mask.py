@@ -64,6 +64,7 @@ class MaskBinding:
         self._shown = self._expected(np.s_[:, :])
         self._drawing = False
         self._waiting: Array | None = None
+        self._announced: tuple[Box, str] | None = None
         self._connect()
 
     def _connect(self) -> None:
@@ -71,6 +72,7 @@ class MaskBinding:
         layer.data[...] = self._shown
         layer.refresh()
         layer.events.paint.connect(self._on_paint)
+        layer.events.labels_update.connect(self._on_update)
         layer.events.set_data.connect(self._on_set_data)
         layer.mouse_drag_callbacks.append(self._watch_drag)
         layer.bind_key("Control-Z", self._on_undo_key, overwrite=True)
@@ -80,6 +82,7 @@ class MaskBinding:
         """Record what is still open and let the layer go."""
         self.reconcile()
         self.layer.events.paint.disconnect(self._on_paint)
+        self.layer.events.labels_update.disconnect(self._on_update)
         self.layer.events.set_data.disconnect(self._on_set_data)
         if self._watch_drag in self.layer.mouse_drag_callbacks:
             self.layer.mouse_drag_callbacks.remove(self._watch_drag)
@@ -99,7 +102,11 @@ class MaskBinding:
                 f"A mask must keep the image's size, {self._shown.shape}. The former mask was put back."
             )
             return True
-        return self._capture(np.s_[:, :], tool)
+        if self._announced is not None:
+            tool, self._announced = self._announced[1], None
+        written = self._capture(np.s_[:, :], tool)
+        self.pending = not written
+        return written
 
     def undo(self) -> None:
         """Take back the last stroke of this image, whenever it was made."""
@@ -139,31 +146,31 @@ class MaskBinding:
         return np.where(overlay == IGNORED, self._base[box], overlay).astype(np.uint8)
 
     def _capture(self, box: Box, tool: str) -> bool:
-        changed = np.asarray(self.layer.data[box]) != self._shown[box]
-        if not changed.any():
-            self.pending = False
+        """Record what differs inside a box; False when that could not be written."""
+        if (changed_box := self._changed_box(box)) is None:
             return True
-        box = _tighten(box, changed)
-        self._refuse_unknown(box)
-        shown = np.array(self.layer.data[box])
-        changed = shown != self._shown[box]
-        if not changed.any():
+        self._refuse_unknown(changed_box)
+        if (changed_box := self._changed_box(box)) is None:
             return True
-        after = self._overlay[box].copy()
-        after[changed] = shown[changed]
+        shown = np.array(self.layer.data[changed_box])
+        changed = shown != self._shown[changed_box]
+        after = np.where(changed, shown, self._overlay[changed_box]).astype(np.int16)
+        origin = (changed_box[0].start, changed_box[1].start)
         try:
-            correction = self.project.record(self.sample_id, (box[0].start, box[1].start), after, tool)
+            correction = self.project.record(self.sample_id, origin, after, tool)
         except (UserError, OSError, sqlite3.Error) as error:
+            if not self.pending:  # said once, however often it is tried
+                self.failed.emit(f"The last stroke stays on the screen but is not on disk yet: {error}")
             self.pending = True
-            self.failed.emit(
-                f"The last stroke is not on disk yet ({error}). It is kept on the screen and tried again."
-            )
             return False
-        self.pending = False
-        self._overlay[box] = after
-        self._shown[box] = shown
+        self._overlay[changed_box] = after
+        self._shown[changed_box] = shown
         self.recorded.emit(correction)
         return True
+
+    def _changed_box(self, box: Box) -> Box | None:
+        changed = np.asarray(self.layer.data[box]) != self._shown[box]
+        return _tighten(box, changed) if changed.any() else None
 
     def _refuse_unknown(self, box: Box) -> None:
         """Put back pixels of a class that the project does not have."""
@@ -208,11 +215,21 @@ class MaskBinding:
         return TOOLS.get(str(self.layer.mode), "edit")
 
     def _on_paint(self, event: Any) -> None:
-        shape = self._shown.shape
-        if self.layer.data.shape != shape:
-            self.reconcile()
+        height, width = self._shown.shape
+        if self.pending or self.layer.data.shape != (height, width):
+            self.stale.emit()
             return
-        self._capture(stroke_box(event.value, (shape[0], shape[1])), self._tool())
+        box, tool = stroke_box(event.value, (height, width)), self._tool()
+        if self._changed_box(box) is not None:
+            self._capture(box, tool)
+            return
+        self._announced = (box, tool)  # polygons and scripts: napari tells before it changes the data
+        self.stale.emit()
+
+    def _on_update(self) -> None:
+        if self._announced is not None and self._changed_box(self._announced[0]) is not None:
+            (box, tool), self._announced = self._announced, None
+            self._capture(box, tool)
 
     def _on_set_data(self) -> None:
         if not self._drawing:

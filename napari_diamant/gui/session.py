@@ -141,11 +141,20 @@ class Session:
             self.mask.show_prediction(labels)
 
     def start_from(self, layer: Labels) -> None:
-        """Take any Labels layer of the image's size as the mask to go on from."""
+        """Take any Labels layer of the image's size as the mask to go on from.
+
+        Raises
+        ------
+        UserError
+            When its size or its classes do not fit.
+        """
         if self.mask is None or self.sample is None:
             return
+        labels = np.asarray(layer.data)
+        if labels.shape != self.sample.shape:
+            raise UserError(f"A mask must have the image's size, {self.sample.shape}, got {labels.shape}.")
         self.mask.reconcile()
-        self.project.start_from(self.sample.id, np.asarray(layer.data))
+        self.project.start_from(self.sample.id, labels)
         self.mask.reload()
         self.edited.emit(None)
 
