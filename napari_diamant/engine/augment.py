@@ -1,10 +1,10 @@
 """Paired augmentation: image, maps and labels move together, light and stain change on the image alone.
 
-Geometry is one grid per batch and `torch.nn.functional.grid_sample`, not `torchvision.transforms.v2`: v2 draws one
-set of parameters per call and from the global generator, warps once per step (affine, then elastic) and once per
-tensor, fills what lies outside with a constant, and its colour operations take one or three channels. Here each crop
-of a batch has its own parameters, all steps are composed into one sampling, the outside is mirrored for the image
-and `IGNORED` for the labels, any number of channels is taken, and all chance comes from a given generator.
+Geometry is one grid per batch for `torch.nn.functional.grid_sample`, not `torchvision.transforms.v2`, which
+draws one set of parameters per call, from the global generator, warps once per tensor and per step (affine,
+then elastic), fills what lies outside with a constant, and knows colours of one or three channels. Here each
+crop has its own parameters, all steps are composed into one sampling, the outside is mirrored for the image
+and `IGNORED` for the labels, any number of channels is taken, and all chance comes from a given seed.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class Strength:
     light, contrast, gamma
         Added brightness; logarithms of contrast and of gamma.
     stain
-        Logarithm of the gamma of single channels. By Beer and Lambert's law this scales each channel's optical
-        density: moderate, because the stain carries the information.
+        Logarithm of the gamma of single channels. By Beer and Lambert's law this scales each channel's
+        optical density: moderate, because the stain carries the information.
     noise, blur
         Standard deviations, of intensity and in pixels; `effect_chance` of the crops get each.
     """
@@ -102,7 +102,7 @@ class Augment:
 
     @property
     def window(self) -> int:
-        """Side of the windows to hand in: of the crop's parity, so that the unchanged crop hits pixel centres."""
+        """Side of the windows to hand in: odd or even as the crop is, so that pixel centres meet."""
         return self.crop + 2 * ceil(self.crop * (self.strength.window - 1) / 2)
 
     def __call__(
@@ -161,7 +161,7 @@ def draw_matrices(count: int, strength: Strength, generator: torch.Generator) ->
 
 
 def draw_displacement(count: int, side: int, strength: Strength, generator: torch.Generator) -> Tensor:
-    """Draw smooth displacements in pixels, ``(count, side, side, 2)``: a coarse random grid, bicubically filled."""
+    """Draw displacements in pixels, ``(count, side, side, 2)``: a coarse random grid, bicubically filled."""
     coarse = torch.randn(count, 2, 6, 6, generator=generator) * strength.elastic
     chosen = torch.rand(count, 1, 1, 1, generator=generator) < strength.elastic_chance
     fine = functional.interpolate(coarse * chosen, size=(side, side), mode="bicubic", align_corners=True)
@@ -178,7 +178,7 @@ def warp_labels(labels: Tensor, grid: Tensor) -> Tensor:
 
 
 def photometric(image: Tensor, strength: Strength, generator: torch.Generator) -> Tensor:
-    """Change light, contrast, gamma and stain of each image, and blur and grain some of them; stays in [0, 1]."""
+    """Change light, contrast, gamma and stain of each image, blur and grain some; all stays in [0, 1]."""
     count, channels = image.shape[:2]
 
     def one() -> Tensor:
@@ -209,7 +209,8 @@ def grain(image: Tensor, strength: Strength, generator: torch.Generator) -> Tens
     chosen = torch.rand(len(image), generator=generator) < strength.effect_chance
     levels = torch.rand(len(image), generator=generator) * strength.noise * chosen
     # Drawn where the image is: a full-size field is slow to make and to move from the CPU.
-    local = torch.Generator(image.device).manual_seed(generator.initial_seed())
+    seed = int(torch.randint(2**62, (), generator=generator))
+    local = torch.Generator(image.device).manual_seed(seed)
     field = torch.randn(image.shape, generator=local, device=image.device)
     return image + field * levels.view(-1, 1, 1, 1).to(image.device)
 

@@ -40,9 +40,9 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
 def soft_dice_loss(logits: Tensor, labels: Tensor) -> Tensor:
     """Give one minus the mean soft Dice of the classes that occur among the batch's labelled pixels.
 
-    Numerator and denominator are summed over the whole batch before they are divided (V-Net's Dice, Milletari et
-    al. 2016, pooled), so a crop with three pixels of a class does not weigh as much as one full of it. MONAI's
-    masked Dice multiplies the logits' input by the mask before softmax, which leaves ignored pixels in the
+    Numerator and denominator are summed over the whole batch before they are divided (V-Net's Dice, Milletari
+    et al. 2016, pooled), so a crop with three pixels of a class does not weigh as much as one full of it.
+    MONAI's masked Dice takes the mask before its softmax, so that ignored pixels still count in the
     denominator; here they count nowhere.
 
     Parameters
