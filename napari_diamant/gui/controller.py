@@ -11,14 +11,16 @@ from napari.layers import Image, Labels
 from napari.utils.notifications import show_error, show_info, show_warning
 from qtpy.QtCore import QObject, QTimer
 
+from napari_diamant.config import STAND_IN
 from napari_diamant.errors import UserError
 from napari_diamant.gui.drop import Intake, sort_paths
+from napari_diamant.gui.head_control import HeadControl
 from napari_diamant.gui.jobs import FineTuneJob, option_words
 from napari_diamant.gui.panels.fine_tune import outcome_words
-from napari_diamant.gui.predictor import Predictor, load_labels, load_maps
-from napari_diamant.gui.presenter import Presenter
+from napari_diamant.gui.predictor import Predictor, load_labels
+from napari_diamant.gui.presenter import Presenter, can_predict
 from napari_diamant.gui.session import Session, project_of
-from napari_diamant.gui.settings import Settings, default_project
+from napari_diamant.gui.settings import Settings, default_project, make_project, open_or_make
 from napari_diamant.project import Project
 from napari_diamant.types import JSON, Sample
 
@@ -27,8 +29,6 @@ if TYPE_CHECKING:
 
 RECONCILE_MS = 300
 RETRY_MS = 5000
-LAYER_MS = 60
-"""Pause between two head layers that are added ahead of need; the window answers in between."""
 
 
 class Controller(QObject):
@@ -58,10 +58,10 @@ class Controller(QObject):
         self.presenter = Presenter(view)
         self._closed = False
         self._reconcile = _timer(self, RECONCILE_MS, self._save)
-        self._add_layers = _timer(self, LAYER_MS, self._add_layer)
+        self.heads = HeadControl(view.heads, self)
         self._connect_view()
         self._connect_jobs()
-        self.session, self.predictor = self._open(_opened(project or default_project()))
+        self.session, self.predictor = self._open(open_or_make(project or default_project(), settings))
         self.presenter.show_project(self.session)
 
     # The project
@@ -78,7 +78,7 @@ class Controller(QObject):
         """Make a project in an empty folder and go on with the image in view."""
         with reported():
             layer = self.view.chosen_image()
-            self._use(Project.create(folder, classes))
+            self._use(make_project(folder, self.settings, classes))
             if layer is not None:
                 self.open_image(layer)
 
@@ -129,7 +129,7 @@ class Controller(QObject):
         """Predict the mask of the open image with the ticked heads, or say why that cannot be."""
         if self.session.sample is None:
             show_info("There is no image to predict. Drop one on the panel.")
-        elif self.session.project.active_model() is None:
+        elif not can_predict(self.session.project):
             show_info("There is no model yet. Paint a few strokes of each class, then fine-tune.")
         else:
             self._predict_again()
@@ -161,12 +161,7 @@ class Controller(QObject):
 
     def toggle_heads(self) -> None:
         """Show the ticked heads as layers, or hide all of them when any is shown."""
-        heads = self.session.heads
-        if heads is None:
-            return
-        shown = [head for head, layer in heads.layers.items() if layer.visible]
-        for head in shown or self.view.heads.heads():
-            heads.show(head, not shown)
+        self.heads.toggle()
 
     # The fit
 
@@ -189,7 +184,7 @@ class Controller(QObject):
             return
         self._closed = True
         self._reconcile.stop()
-        self._add_layers.stop()
+        self.heads.stop()
         self.intake.stop()
         self.job.close()
         self.predictor.close()
@@ -203,10 +198,9 @@ class Controller(QObject):
         view.project_wanted.connect(self.new_project)
         view.mask_chosen.connect(self.start_from)
         view.heads.heads_changed.connect(lambda heads: self._predict_again())
-        view.heads.layer_toggled.connect(self._show_head)
         view.model.model_chosen.connect(self._activate)
         view.model.backbone_chosen.connect(lambda name: self.predictor.configure(name, None))
-        view.model.weights_chosen.connect(lambda path: self.predictor.configure(None, path))
+        view.model.weights_chosen.connect(lambda path: self.predictor.configure(STAND_IN, path))
         view.fine_tune.start_requested.connect(self.fine_tune)
         view.fine_tune.cancel_requested.connect(self.cancel)
         samples = view.samples
@@ -260,9 +254,8 @@ class Controller(QObject):
 
     def _on_opened(self, sample: Sample | None) -> None:
         self.predictor.forget()
-        self._add_layers.stop()
+        self.heads.clear("Computing attention…" if sample else "Open an image.")
         self.view.show_image(self.session.image)
-        self.view.heads.clear("Computing attention…" if sample else "Open an image.")
         if sample is None or self.session.mask is None:
             self.presenter.show_samples(self.session)
             return
@@ -281,12 +274,7 @@ class Controller(QObject):
         self.presenter.note(self.session.project, sample)
 
     def _on_maps(self, answer: JSON) -> None:
-        maps, scale = load_maps(answer)
-        self.session.show_maps(maps, scale)
-        self.view.heads.set_maps(maps, str(answer["backbone"]), bool(answer["trained"]))
-        if self.session.heads is not None:
-            self.session.heads.visibility.connect(self.view.heads.set_layer_shown)
-            self._add_layers.start()
+        self.heads.take(self.session, answer)
 
     def _on_mask(self, answer: JSON) -> None:
         self.session.show_prediction(load_labels(answer))
@@ -306,20 +294,10 @@ class Controller(QObject):
 
     def _predict_again(self) -> None:
         """Ask for the mask of the open image, in silence where there is no model."""
-        sample, active = self.session.sample, self.session.project.active_model()
-        if sample is None or active is None:
+        sample = self.session.sample
+        if sample is None or not can_predict(self.session.project):
             return
-        heads = self.view.heads.heads()
-        every = self.session.heads is None or len(heads) == len(self.session.heads)
-        self.predictor.predict(sample.id, None if every else heads, active.id)
-
-    def _show_head(self, head: int, shown: bool) -> None:
-        if self.session.heads is not None:
-            self.session.heads.show(head, shown)
-
-    def _add_layer(self) -> None:
-        if self.session.heads is not None and self.session.heads.add_next():
-            self._add_layers.start()
+        self.predictor.predict(sample.id, self.heads.chosen())
 
     def _paint_class(self, label: int) -> None:
         if self.session.mask is not None:
@@ -349,14 +327,6 @@ def reported() -> Iterator[None]:
         yield
     except (UserError, OSError) as error:
         show_error(str(error))
-
-
-def _opened(folder: Path) -> Project:
-    """Open a project, and make it where there is none yet."""
-    if (folder / "project.db").exists():
-        return Project.open(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    return Project.create(folder)
 
 
 def _timer(parent: QObject, milliseconds: int, slot: Any) -> QTimer:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import napari
+from qtpy.QtCore import QTimer
 
 from napari_diamant.errors import UserError
 from napari_diamant.gui.commands import WIDGET
@@ -41,6 +42,7 @@ def open_window(paths: Sequence[Path], project: Path | None = None) -> napari.Vi
         widget.controller.open_paths(images)
     else:
         widget.controller.next_image()
+    QTimer.singleShot(0, viewer.reset_view)  # once the dock has taken its share of the window
     return viewer
 
 

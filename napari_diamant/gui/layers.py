@@ -168,7 +168,7 @@ class HeadLayers:
         low, high = (float(value) for value in np.percentile(values, PERCENTILES))
         layer = Image(
             values,
-            name=f"head {head + 1} · DIAMANT",
+            name=f"head {head} · DIAMANT",
             colormap=HEAD_COLORMAP,
             blending="additive",
             opacity=HEAD_OPACITY,

@@ -66,7 +66,7 @@ class Predictor(QObject):
         chosen = None if heads is None else list(heads)
         self._ask("predict", "Predicting…", sample=sample_id, heads=chosen, model=model)
 
-    def configure(self, backbone: str | None, weights: str | None) -> None:
+    def configure(self, backbone: str, weights: str | None) -> None:
         """Take another vision transformer; `ready` tells when it is there."""
         self._ask("configure", "Loading weights…", backbone=backbone, weights=weights)
 

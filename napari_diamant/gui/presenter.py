@@ -8,7 +8,7 @@ from napari_diamant.gui.layers import class_color
 from napari_diamant.gui.panels import ModelChoice, SampleItem
 from napari_diamant.gui.panels.samples import State
 from napari_diamant.gui.session import Session
-from napari_diamant.project import Project
+from napari_diamant.project import Project, catalog
 from napari_diamant.project.registry import ModelRecord
 from napari_diamant.types import JSON, Sample
 
@@ -38,6 +38,7 @@ class Presenter:
         """Show another project."""
         self._states = {sample.id: _state(session.project, sample) for sample in session.project.samples()}
         self._view.set_project(session.project.folder)
+        self._view.model.set_backbones(catalog.backbone_titles())
         self._view.heads.clear()
         self.show_samples(session)
         self.show_models(session)
@@ -91,7 +92,11 @@ class Presenter:
         """Show what the engine said of itself."""
         self._view.model.set_device(str(event.get("device", "")))
         self._view.model.set_backbone(str(event.get("weights", "")), bool(event.get("trained")))
-        self._view.model.set_backbones(event.get("backbones") or {})
+
+
+def can_predict(project: Project) -> bool:
+    """Tell whether there is a model, the project's own or one that comes with the program."""
+    return project.active_model() is not None or catalog.shipped_for(project.classes) is not None
 
 
 def _state(project: Project, sample: Sample) -> State:

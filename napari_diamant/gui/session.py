@@ -226,6 +226,7 @@ class Session:
         with self._arrange():
             added = self.viewer.add_image(pixels, **options)
         self._own = added if isinstance(added, list) else [added]
+        self.viewer.reset_view()
         return self._own[0]
 
     def _sample_of(self, layer: Image) -> Sample:

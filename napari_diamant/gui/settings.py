@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from napari_diamant.config import STAND_IN, AttentionConfig, BackboneConfig
+from napari_diamant.gui.reader import DATABASE
+from napari_diamant.project import Project
+
 PLUGIN = "napari-diamant"
+CLASSES = ("background", "foreground")
 
 
 @dataclass(frozen=True)
@@ -26,7 +32,7 @@ class Settings:
         Longest time of a fit.
     """
 
-    backbone: str = "random-vit-s8"
+    backbone: str = STAND_IN
     weights: str | None = None
     command: tuple[str, ...] | None = None
     device: str = "auto"
@@ -51,6 +57,22 @@ def default_project() -> Path:
     from platformdirs import user_data_path
 
     return Path(user_data_path(PLUGIN, appauthor=False)) / "projects" / "default"
+
+
+def open_or_make(folder: Path, settings: Settings) -> Project:
+    """Open a project, and make it where there is none yet."""
+    return Project.open(folder) if (folder / DATABASE).exists() else make_project(folder, settings)
+
+
+def make_project(folder: Path, settings: Settings, classes: Sequence[str] = CLASSES) -> Project:
+    """Make a project that begins with the user's preferences; later changes are the project's own."""
+    project = Project.create(folder, classes)
+    backbone = BackboneConfig(name=settings.backbone, weights=settings.weights)
+    if backbone != BackboneConfig():
+        project.settings["attention"] = AttentionConfig(backbone=backbone).model_dump(mode="json")
+    if settings.device != "auto":
+        project.settings["device"] = settings.device
+    return project
 
 
 def _from_page(page: Any) -> Settings:

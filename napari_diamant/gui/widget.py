@@ -145,7 +145,7 @@ class DiamantWidget(QWidget):
         column = QVBoxLayout(content)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
-        for panel in (self._image_panel(), self.samples, self.heads, self.fine_tune, self.model):
+        for panel in (self._image_panel(), self.model, self.heads, self.samples, self.fine_tune):
             column.addWidget(panel)
         column.addStretch(1)
         scroll = QScrollArea()

@@ -92,6 +92,18 @@ def list_backbones() -> list[BackboneEntry]:
     ]
 
 
+def backbone_titles() -> dict[str, str]:
+    """Give the vision transformers that can be chosen and what they are called; imports no torch."""
+    from napari_diamant.models.backbone_specs import BACKBONES
+
+    return {
+        name: f"{spec.title} ({spec.download_mb} MB{', own licence' if spec.opt_in else ''})"
+        if spec.timm_name
+        else spec.title
+        for name, spec in BACKBONES.items()
+    }
+
+
 def list_architectures() -> list[ArchitectureEntry]:
     """List the networks that `train` can build; imports torch to count their parameters."""
     from napari_diamant.models import NETWORKS
