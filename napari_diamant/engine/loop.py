@@ -42,7 +42,7 @@ class Moment:
     stale
         Epochs since the best held-out Dice.
     best_score, best
-        That Dice with the negative loss, which decides between equals, and the weights that reached them; None
+        That Dice with the negative loss, which decides between equals, and their weights; None
         before there are any.
     history
         One object per epoch.
