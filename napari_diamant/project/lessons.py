@@ -26,10 +26,10 @@ def labels_to_learn(project: Project, sample: Sample) -> NDArray[np.int16] | Non
     worked = overlay != IGNORED
     if not worked.any():
         return None
-    if sample.reviewed or worked.all():
-        return project.labels(sample.id).astype(np.int16)
-    seen = near(worked, REACH)
-    return np.where(seen, project.labels(sample.id), IGNORED).astype(np.int16)
+    labels = project.labels(sample.id).astype(np.int16)
+    if not sample.reviewed and not worked.all():
+        labels[~near(worked, REACH)] = IGNORED
+    return labels
 
 
 def near(mask: NDArray[np.bool_], reach: float) -> NDArray[np.bool_]:

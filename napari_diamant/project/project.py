@@ -314,11 +314,8 @@ class Project:
 
     def readiness(self) -> JSON:
         """Load the transformer and say in words what computes: ``device``, ``weights``, ``trained``."""
-        from napari_diamant.engine.device import choose_device, words
-
         backbone = self.backbone()
-        device = words(choose_device(self._warm().device))
-        return {"device": device, "weights": backbone.words, "trained": backbone.trained}
+        return {"device": self._warm().words(), "weights": backbone.words, "trained": backbone.trained}
 
     # The whole
 

@@ -25,6 +25,7 @@ from napari_diamant.types import JSON, Array, Image, Progress, Report, silent
 
 if TYPE_CHECKING:
     from napari_diamant.engine.dataset import TrainingImage
+    from napari_diamant.models.backbones import Backbone
 
 
 def attend_files(
@@ -40,8 +41,8 @@ def attend_files(
     Returns
     -------
     list of JSON
-        Per image ``image``, ``output``, ``heads``, ``shape`` (of a map), ``scale``, ``backbone``, ``trained``, or
-        ``image`` and ``error`` for one that could not be read: a batch goes on after a bad file.
+        Per image ``image``, ``output``, ``heads``, ``shape`` (of a map), ``scale``, ``backbone``,
+        ``trained``, ``device``, or ``image`` and ``error`` for one that cannot be used: a batch goes on after a bad file.
 
     Raises
     ------
@@ -51,12 +52,12 @@ def attend_files(
     warm = Warm(device)
     backbone = warm.backbone(config.backbone)
 
-    def attend(path: Path, output: Path) -> JSON:
+    def attend(path: Path, output: Path, report: Report) -> JSON:
         image = read_image(path)
         maps = warm.maps("", image.pixels, config, report)
         write_maps(output, maps)
         shape, scale = list(maps.maps.shape[1:]), list(maps.scale)
-        return {"heads": maps.heads, "shape": shape, "scale": scale, **_about(backbone.words, maps.trained)}
+        return {"heads": maps.heads, "shape": shape, "scale": scale, **_about(backbone, warm)}
 
     return _batch(images, out, attend, report)
 
@@ -89,7 +90,7 @@ def predict_files(
     _, card = warm.network(model)
     chosen = None if heads is None else tuple(heads)
 
-    def predict(path: Path, output: Path) -> JSON:
+    def predict(path: Path, output: Path, report: Report) -> JSON:
         image = read_image(path)
         made = warm.predict(model, "", image.pixels, chosen, report)
         result: JSON = {"model": made.model_id, "shares": _shares(made.labels, card.model.classes)}
@@ -122,8 +123,8 @@ def train_folder(
     Returns
     -------
     JSON
-        ``output``, ``before`` and ``after`` (mean held-out Dice, None where not known), ``scores``, ``held_out``,
-        ``images``, ``epochs``, ``seconds``, ``backbone``, ``trained``.
+        ``output``, ``before`` and ``after`` (mean held-out Dice, None where not known), ``scores``,
+        ``held_out``, ``images``, ``epochs``, ``seconds``, ``backbone``, ``trained``, ``device``.
 
     Raises
     ------
@@ -160,7 +161,7 @@ def evaluate_folder(
     Returns
     -------
     JSON
-        What `napari_diamant.engine.evaluate.Evaluation.as_json` gives, with ``model``, ``backbone``, ``trained``.
+        The evaluation's own fields, with ``model``, ``backbone``, ``trained``, ``device``.
 
     Raises
     ------
@@ -178,27 +179,41 @@ def evaluate_folder(
 
 
 def _batch(
-    images: Sequence[Path], out: Path, work: Callable[[Path, Path], JSON], report: Report
+    images: Sequence[Path], out: Path, work: Callable[[Path, Path, Report], JSON], report: Report
 ) -> list[JSON]:
     """Do the same with every image and go on after a bad one: a batch must not die on image 3 of 500."""
     counts = Counter(stem_of(path) for path in images)
     double = sorted(stem for stem, count in counts.items() if count > 1)
     if double:
         raise UserError(
-            f"Outputs bear the stem of their image, and {len(double)} stems come twice ({', '.join(double[:3])})."
-            " Process these images in separate folders."
+            f"Outputs bear the stem of their image, got {len(double)} stems twice ({', '.join(double[:3])})."
+            " Process these images in separate runs."
         )
     results: list[JSON] = []
     for number, path in enumerate(images):
-        report(Progress(path.name, number, len(images)))
+        news = _within(path.name, number, len(images), report)
+        news(Progress(""))
         output = out / f"{stem_of(path)}.ome.tif"
         try:
             _keep_original(path, output)
-            results.append({"image": str(path), "output": str(output), **work(path, output)})
+            results.append({"image": str(path), "output": str(output), **work(path, output, news)})
         except UserError as error:
             results.append({"image": str(path), "error": str(error)})
     report(Progress("done", len(images), len(images)))
     return results
+
+
+def _within(name: str, number: int, total: int, report: Report) -> Report:
+    """Tell the news of one image as news of the batch; a single image tells its own."""
+
+    def tell(progress: Progress) -> None:
+        if total == 1 and progress.total:
+            report(progress)
+        else:
+            message = f"{name}: {progress.message}" if progress.message else name
+            report(Progress(message, number, total, progress.values))
+
+    return tell
 
 
 def _keep_original(image: Path, output: Path) -> None:
@@ -216,9 +231,8 @@ def _lessons(
         report(Progress(f"Preparing {path.name}", number, len(pairs)))
         image, labels = _read_pair(path, mask)
         maps = None if attention is None else warm.maps("", image.pixels, attention)
-        yield TrainingImage(
-            stem_of(path), content_hash(image.pixels), image.pixels, labels.astype("int16"), maps
-        )
+        content = content_hash(image.pixels)
+        yield TrainingImage(stem_of(path), content, image.pixels, labels.astype("int16"), maps)
 
 
 def _scored(
@@ -246,10 +260,9 @@ def _shares(labels: Array, classes: Sequence[str]) -> dict[str, float]:
 
 def _weights(warm: Warm, attention: AttentionConfig | None) -> JSON:
     if attention is None:
-        return {}
-    backbone = warm.backbone(attention.backbone)
-    return _about(backbone.words, backbone.trained)
+        return {"device": warm.words()}
+    return _about(warm.backbone(attention.backbone), warm)
 
 
-def _about(words: str, trained: bool) -> JSON:
-    return {"backbone": words, "trained": trained}
+def _about(backbone: Backbone, warm: Warm) -> JSON:
+    return {"backbone": backbone.words, "trained": backbone.trained, "device": warm.words()}

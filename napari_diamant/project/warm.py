@@ -34,6 +34,12 @@ class Warm:
         self._backbone = lru_cache(maxsize=2)(_load_backbone)
         self._network = lru_cache(maxsize=2)(_load_network)
 
+    def words(self) -> str:
+        """Describe the device that computes."""
+        from napari_diamant.engine.device import choose_device, words
+
+        return words(choose_device(self.device))
+
     def backbone(self, config: BackboneConfig) -> Backbone:
         """Give a frozen transformer."""
         return self._backbone(config, self.device)
