@@ -114,7 +114,7 @@ def levels(tiles: Sequence[Maps], tiling: Tiling) -> Maps:
     if areas == 0:
         return np.ones((count, heads), np.float32)
     anchored = matrix + ANCHOR * areas / count * sparse.eye_array(count)
-    logarithms = spsolve(anchored.tocsc(), right_side).reshape(count, heads)
+    logarithms: NDArray[np.float64] = spsolve(anchored.tocsc(), right_side).reshape(count, heads)
     return np.exp(logarithms).astype(np.float32)
 
 
