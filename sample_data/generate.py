@@ -6,6 +6,7 @@ The same seeds give the same pixels; every mask is exact, since it is what the i
 from __future__ import annotations
 
 import sys
+import uuid
 from pathlib import Path
 
 import fluorescence
@@ -15,7 +16,7 @@ import tifffile
 import tissue
 
 IMAGES = 6
-MICROMETRES = {"tissue": 0.5, "nuclei": 0.325}
+MICROMETRES = 0.325
 
 
 def main(folder: Path) -> None:
@@ -38,8 +39,9 @@ def _write_mask(path: Path, mask: np.ndarray) -> None:
 
 
 def _write_counts(path: Path, counts: np.ndarray) -> None:
-    size = MICROMETRES["nuclei"]
-    metadata = {"axes": "YX", "PhysicalSizeY": size, "PhysicalSizeX": size}
+    name = uuid.uuid5(uuid.NAMESPACE_URL, path.name)  # tifffile draws one by chance otherwise
+    size = {"PhysicalSizeY": MICROMETRES, "PhysicalSizeX": MICROMETRES}
+    metadata = {"axes": "YX", "UUID": name.urn, **size}
     tifffile.imwrite(path, counts, ome=True, compression="zlib", predictor=True, metadata=metadata)
 
 

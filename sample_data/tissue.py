@@ -46,7 +46,7 @@ def draw(rng: np.random.Generator, side: int = 384) -> tuple[NDArray[np.uint8], 
 def _glands(rng: np.random.Generator, shape: tuple[int, int]) -> tuple[Mask, Field]:
     """Place glands of many sizes without touching; give their mask and the depth inside each of them."""
     size = rng.uniform(0.8, 1.25)
-    glands = np.zeros(shape, bool)
+    glands, clear = np.zeros(shape, bool), np.full(shape, np.inf)
     for radius in sorted(rng.uniform(24, 74, 150) * size, reverse=True):
         centre = rng.uniform(-20, np.array(shape) + 20)
         radii = (radius * rng.uniform(1, 1.45), radius * rng.uniform(0.7, 0.95))
@@ -54,8 +54,9 @@ def _glands(rng: np.random.Generator, shape: tuple[int, int]) -> tuple[Mask, Fie
         new = np.zeros(shape, bool)
         new[box] = relative < 1
         gap = rng.uniform(7, 18)
-        if new.sum() > 900 and not (ndimage.distance_transform_edt(~new) < gap)[glands].any():
+        if new.sum() > 900 and clear[new].min() >= gap:
             glands |= new
+            clear = ndimage.distance_transform_edt(~glands)
     # Depth is measured on a larger canvas, so that a gland cut by the image's edge has no wall along it.
     return glands, ndimage.distance_transform_edt(np.pad(glands, 60, mode="edge"))[60:-60, 60:-60]
 

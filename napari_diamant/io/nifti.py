@@ -22,7 +22,7 @@ def read(path: Path) -> Raw:
 
     image = nibabel.load(path)
     header = image.header
-    scaled = header.get_slope_inter() not in ((None, None), (1.0, 0.0))
+    scaled = (image.dataobj.slope, image.dataobj.inter) != (1.0, 0.0)
     itemsize = 4 if scaled else header.get_data_dtype().itemsize
     require_room(path, int(np.prod(image.shape, dtype=object)) * itemsize)
     array = image.get_fdata(dtype=np.float32, caching="unchanged") if scaled else np.asanyarray(image.dataobj)
