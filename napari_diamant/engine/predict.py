@@ -142,7 +142,7 @@ def _within_memory(
     """Compute with windows as large as memory allows, on the CPU when the device has too little."""
     training = network.training
     try:
-        for place, size in _attempts(device, min(tile, max(scene.padded))):
+        for place, size in attempts(device, min(tile, max(scene.padded))):
             probabilities = _attempt(network, scene, place, size, report)
             if probabilities is not None:
                 return probabilities
@@ -156,7 +156,7 @@ def _within_memory(
     )
 
 
-def _attempts(device: torch.device, tile: int) -> Iterator[tuple[torch.device, int]]:
+def attempts(device: torch.device, tile: int) -> Iterator[tuple[torch.device, int]]:
     """Give where and how large to try: halved windows on the device, then the same on the CPU."""
     for place in [device] if device.type == "cpu" else [device, torch.device("cpu")]:
         size = tile
