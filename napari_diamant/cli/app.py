@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from napari_diamant.cli import doctor, files, listing, projects, serve, window
+from napari_diamant.cli import doctor, files, listing, projects, serve, tour, window
 
 app = typer.Typer(
     help="See a vision transformer's attention heads, segment with them, correct, fine-tune.",
@@ -35,6 +35,7 @@ def _program(
 
 
 app.command("open")(window.open_)
+app.command("tour")(tour.tour)
 app.command("attend")(files.attend)
 app.command("predict")(files.predict)
 app.command("train")(files.train)

@@ -24,10 +24,11 @@ from napari_diamant.cli.options import (
     takes,
 )
 from napari_diamant.cli.output import Output, output
-from napari_diamant.cli.tables import score_table, sentence_of_fit
+from napari_diamant.cli.scoring import score_masks
+from napari_diamant.cli.tables import score_tables, sentence_of_fit
 from napari_diamant.config import ModelConfig, TrainConfig
 from napari_diamant.errors import UserError
-from napari_diamant.types import JSON
+from napari_diamant.types import JSON, Report
 
 DEFAULT_MINUTES = 10.0
 """How long `train` lasts when neither epochs nor minutes are given."""
@@ -128,21 +129,33 @@ def train(
 def evaluate(
     images: Folder,
     masks: MaskFolder,
-    model: Model,
+    model: Annotated[str | None, typer.Option(help="A model file, or a name that `models` lists.")] = None,
+    predictions: Annotated[Path | None, typer.Option(help="Score these masks instead of a model's.")] = None,
+    classes: Annotated[
+        str, typer.Option(help="Names of the classes by label, for --predictions.")
+    ] = "background,foreground",
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
-    """Score a model on images with masks.
+    """Score a model, or masks, against true masks.
 
     Dice, IoU, HD95 and NSD at the images' own resolution, with intervals over the images.
     """
     with output(as_json) as to:
-        from napari_diamant.project import catalog, verbs
-
-        path = catalog.resolve_model(model)
-        result = verbs.evaluate_folder(images, masks, path, device=device, report=to.report)
+        if model is not None and predictions is None:
+            result = _score_model(images, masks, model, device, to.report)
+        elif predictions is not None and model is None:
+            result = score_masks(images, masks, predictions, classes.split(","), to.report)
+        else:
+            raise typer.BadParameter("evaluate takes either --model or --predictions")
         warn_of_random_weights(to, [result])
-        to.result({"verb": "evaluate", **result}, *score_table(result))
+        to.result({"verb": "evaluate", **result}, *score_tables(result))
+
+
+def _score_model(images: Path, masks: Path, model: str, device: str, report: Report) -> JSON:
+    from napari_diamant.project import catalog, verbs
+
+    return verbs.evaluate_folder(images, masks, catalog.resolve_model(model), device=device, report=report)
 
 
 def expand(paths: Sequence[Path]) -> list[Path]:

@@ -1,4 +1,4 @@
-"""The verb that lists transformers and models by the names that other verbs take."""
+"""The verb that lists transformers, architectures and models by the names that other verbs take."""
 
 from __future__ import annotations
 
@@ -20,14 +20,22 @@ BACKBONE_COLUMNS = {
     "download_mb": "MB",
     "licence": "licence",
 }
-MODEL_COLUMNS = {"name": "--model", "arch": "architecture", "parameters": "parameters", "path": "file"}
+ARCHITECTURE_COLUMNS = {"name": "--arch", "parameters": "parameters"}
+MODEL_COLUMNS = {
+    "name": "--model",
+    "origin": "from",
+    "arch": "architecture",
+    "heads": "heads",
+    "parameters": "parameters",
+    "active": "in use",
+}
 
 
 def models(
     project: Annotated[Path | None, typer.Option(help="List this project's models too.")] = None,
     as_json: Json = False,
 ) -> None:
-    """List transformers and models by name."""
+    """List transformers, architectures and models."""
     with output(as_json) as to:
         from napari_diamant.project import Project, catalog
 
@@ -37,6 +45,8 @@ def models(
         else:
             with Project.open(project) as opened:
                 entries = catalog.list_models(opened)
+        architectures = [asdict(entry) for entry in catalog.list_architectures()]
         rows = [asdict(entry) for entry in entries]
-        fields = {"verb": "models", "backbones": backbones, "models": rows}
-        to.result(fields, table(backbones, BACKBONE_COLUMNS), table(rows, MODEL_COLUMNS))
+        fields = {"verb": "models", "backbones": backbones, "architectures": architectures, "models": rows}
+        shown = [table(backbones, BACKBONE_COLUMNS), "", table(architectures, ARCHITECTURE_COLUMNS), ""]
+        to.result(fields, *shown, table(rows, MODEL_COLUMNS) if rows else "No trained model yet.")

@@ -52,6 +52,36 @@ def sentence_of_fit(result: JSON) -> str:
     return f"{where}: {score}, {float(result.get('seconds', 0)):.0f} s"
 
 
-def score_table(result: JSON) -> list[RenderableType]:
-    """Lay out an evaluation."""
-    return [str(result)]
+SCORE_COLUMNS = {"name": "image", "dice": "Dice", "iou": "IoU", "hd95": "HD95", "nsd": "NSD"}
+
+
+def score_tables(result: JSON) -> list[RenderableType]:
+    """Lay an evaluation out: every image, then the means, then how often masks were empty.
+
+    Parameters
+    ----------
+    result
+        What `napari_diamant.engine.evaluate.Evaluation.as_json` gives.
+    """
+    rows = [{"name": image["name"], **image["mean"]} for image in result["images"]]
+    rows += _mean_rows(f"mean of {len(rows)}", result["mean"])
+    if len(result["classes"]) > 1:
+        for name, scores in result["classes"].items():
+            rows += _mean_rows(name, scores)
+    return [table(rows, SCORE_COLUMNS), *_empty(result["empty"])]
+
+
+def _mean_rows(name: str, scores: Mapping[str, Mapping[str, float]]) -> list[dict[str, Any]]:
+    """Give a row of means and one of their intervals."""
+    means = {score: mean["value"] for score, mean in scores.items()}
+    intervals = {score: f"{cell(mean['low'])}–{cell(mean['high'])}" for score, mean in scores.items()}
+    return [{"name": name, **means}, {"name": "  95 % interval", **intervals}]
+
+
+def _empty(counts: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """Say how often a class was missing: such images score 0 or 1 and move the mean."""
+    return [
+        f"{name}: missing in {count['truth']} true masks, {count['prediction']} predicted ones, {count['both']} pairs"
+        for name, count in counts.items()
+        if count["truth"] or count["prediction"]
+    ]
