@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 RECONCILE_MS = 300
 RETRY_MS = 5000
+COMPUTING = "Computing attention…"
 
 
 class Controller(QObject):
@@ -232,6 +233,7 @@ class Controller(QObject):
         session.stale.connect(lambda: self._reconcile.start())
         predictor = Predictor(project.folder, self.settings.command, self)
         predictor.ready.connect(self.presenter.show_ready)
+        predictor.configured.connect(self._on_configured)
         predictor.maps_made.connect(self._on_maps)
         predictor.mask_made.connect(self._on_mask)
         predictor.status.connect(self.view.set_status)
@@ -254,7 +256,7 @@ class Controller(QObject):
 
     def _on_opened(self, sample: Sample | None) -> None:
         self.predictor.forget()
-        self.heads.clear("Computing attention…" if sample else "Open an image.")
+        self.heads.clear(COMPUTING if sample else "Open an image.")
         self.view.show_image(self.session.image)
         if sample is None or self.session.mask is None:
             self.presenter.show_samples(self.session)
@@ -272,6 +274,13 @@ class Controller(QObject):
 
     def _on_added(self, sample: Sample) -> None:
         self.presenter.note(self.session.project, sample)
+
+    def _on_configured(self) -> None:
+        if self.session.sample is not None:
+            self.heads.forget()
+            self.heads.clear(COMPUTING)
+            self.predictor.attend(self.session.sample.id)
+            self._predict_again()
 
     def _on_maps(self, answer: JSON) -> None:
         self.heads.take(self.session, answer)

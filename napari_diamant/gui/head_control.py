@@ -28,29 +28,40 @@ class HeadControl(QObject):
         super().__init__(parent)
         self._panel = panel
         self._session: Session | None = None
+        self._ticked: list[int] | None = None
         self._timer = QTimer(self)
         self._timer.setInterval(LAYER_MS)
         self._timer.timeout.connect(self._add_layer)
         panel.layer_toggled.connect(self.show)
 
     def chosen(self) -> list[int] | None:
-        """Give the ticked heads, None while that is all of them."""
-        heads = self._panel.heads()
-        if self._session is None or self._session.heads is None:
-            return None
-        return None if len(heads) == len(self._session.heads) else heads
+        """Give the ticked heads, None while that is all of them; the ticks of the image before hold on."""
+        count = (
+            len(self._session.heads) if self._session is not None and self._session.heads is not None else 0
+        )
+        if count:
+            heads = self._panel.heads()
+            self._ticked = None if len(heads) == count else heads
+        return self._ticked
 
     def clear(self, words: str) -> None:
         """Show no heads, and say why."""
+        self.chosen()
         self._timer.stop()
         self._session = None
         self._panel.clear(words)
+
+    def forget(self) -> None:
+        """Tick every head again: another transformer has other heads."""
+        self._ticked, self._session = None, None
 
     def take(self, session: Session, answer: JSON) -> None:
         """Show the maps that the engine has made for the open image."""
         maps, scale = load_maps(answer)
         session.show_maps(maps, scale)
         self._panel.set_maps(maps, str(answer["backbone"]), bool(answer["trained"]))
+        if self._ticked is not None:
+            self._panel.set_heads(self._ticked)
         if session.heads is not None:
             self._session = session
             session.heads.visibility.connect(self._panel.set_layer_shown)

@@ -25,6 +25,8 @@ class Predictor(QObject):
         Answer to `attend`; read it with `load_maps`.
     mask_made : dict
         Answer to `predict`; read it with `load_labels`.
+    configured
+        Another vision transformer is in use.
     status : str
         What the engine does, empty when it waits.
     failed : str
@@ -41,6 +43,7 @@ class Predictor(QObject):
     ready = Signal(object)
     maps_made = Signal(object)
     mask_made = Signal(object)
+    configured = Signal()
     status = Signal(str)
     failed = Signal(str)
 
@@ -102,6 +105,8 @@ class Predictor(QObject):
             self.maps_made.emit(event)
         elif verb == "predict":
             self.mask_made.emit(event)
+        elif verb == "configure":
+            self.configured.emit()
 
     def _on_progress(self, number: int, event: JSON) -> None:
         if number in self._wanted.values():
