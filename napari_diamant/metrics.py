@@ -122,22 +122,15 @@ def _diagonal(shape: tuple[int, ...], spacing: Spacing) -> float:
 def _border_distances(prediction: Mask, truth: Mask, spacing: Spacing) -> tuple[Array, Array] | None:
     """Give the distance of each border pixel to the other mask's border, both ways; None if one is empty.
 
-    Everything happens inside the box of both masks, which changes no distance and saves most of the work.
+    Nearest neighbours among border pixels: for masks with outlines, several times quicker than distance
+    transforms of whole images, and as exact.
     """
-    from scipy.ndimage import distance_transform_edt
+    from scipy.spatial import KDTree
 
     if not prediction.any() or not truth.any():
         return None
-    box = _box(prediction | truth)
-    ours, theirs = _border(prediction[box]), _border(truth[box])
-    to_theirs = distance_transform_edt(~theirs, sampling=spacing)
-    to_ours = distance_transform_edt(~ours, sampling=spacing)
-    return to_theirs[ours], to_ours[theirs]
-
-
-def _box(mask: Mask) -> tuple[slice, slice]:
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    ours, theirs = (np.argwhere(_border(mask)) * spacing for mask in (prediction, truth))
+    return KDTree(theirs).query(ours)[0], KDTree(ours).query(theirs)[0]
 
 
 def _border(mask: Mask) -> Mask:
