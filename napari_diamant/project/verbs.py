@@ -42,7 +42,7 @@ def attend_files(
     -------
     list of JSON
         Per image ``image``, ``output``, ``heads``, ``shape`` (of a map), ``scale``, ``backbone``,
-        ``trained``, ``device``, or ``image`` and ``error`` for one that cannot be used: a batch goes on after a bad file.
+        ``trained``, ``device``; ``image`` and ``error`` for one that cannot be used: a batch goes on.
 
     Raises
     ------
