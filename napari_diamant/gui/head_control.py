@@ -29,6 +29,7 @@ class HeadControl(QObject):
         self._panel = panel
         self._session: Session | None = None
         self._ticked: list[int] | None = None
+        self._count = 0
         self._timer = QTimer(self)
         self._timer.setInterval(LAYER_MS)
         self._timer.timeout.connect(self._add_layer)
@@ -36,12 +37,9 @@ class HeadControl(QObject):
 
     def chosen(self) -> list[int] | None:
         """Give the ticked heads, None while that is all of them; the ticks of the image before hold on."""
-        count = (
-            len(self._session.heads) if self._session is not None and self._session.heads is not None else 0
-        )
-        if count:
+        if self._session is not None:
             heads = self._panel.heads()
-            self._ticked = None if len(heads) == count else heads
+            self._ticked = None if len(heads) == self._count else heads
         return self._ticked
 
     def clear(self, words: str) -> None:
@@ -63,7 +61,7 @@ class HeadControl(QObject):
         if self._ticked is not None:
             self._panel.set_heads(self._ticked)
         if session.heads is not None:
-            self._session = session
+            self._session, self._count = session, len(maps)
             session.heads.visibility.connect(self._panel.set_layer_shown)
             self._timer.start()
 

@@ -1,4 +1,4 @@
-"""Stands in for ``python -m napari_diamant``: the same language, and answers within a moment, without torch."""
+"""Stands in for ``python -m napari_diamant``: the same language, quick answers, no torch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ HEADS = 3
 
 
 def say(**event: object) -> None:
-    print(json.dumps(event), flush=True)
+    sys.stdout.write(json.dumps(event) + "\n")
+    sys.stdout.flush()
 
 
 def attend(project: Project, request: dict) -> dict:

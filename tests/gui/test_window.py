@@ -30,7 +30,7 @@ NO_KEYS = Qt.KeyboardModifier.NoModifier
 
 @pytest.fixture(autouse=True)
 def quick_children(monkeypatch, tmp_path):
-    """Let the window start the stand-in, think that there is a model, and keep its project out of the home."""
+    """Let the window start the stand-in, see a model, and keep its project out of the home."""
     program = (sys.executable, str(Path(__file__).with_name("fake_program.py")))
     monkeypatch.setattr(widget, "read_settings", lambda: Settings(command=program))
     monkeypatch.setattr(controller, "can_predict", lambda project: True)
