@@ -109,7 +109,7 @@ class Loop:
         """Score the network as it is on the held-out part; None when nothing is held out."""
         if not self.held_out:
             return None
-        return self.held_out.score(self.stepper.network, self.stepper.accelerator, pixels)
+        return self.held_out.score(self.stepper.network, self.device, pixels)
 
     def run(self, keep: Callable[[State], None]) -> None:
         """Learn until the budget or the patience is used up, and hand a state to `keep` after every epoch.

@@ -42,6 +42,13 @@ class Stepper:
         What is done to the windows.
     accelerator
         Device and precision.
+
+    Attributes
+    ----------
+    bare
+        The network whose weights a checkpoint takes.
+    network
+        The same, prepared: it computes in the accelerator's precision and gives float32.
     """
 
     def __init__(
@@ -49,17 +56,11 @@ class Stepper:
     ) -> None:
         self.config, self.augment, self.accelerator = config, augment, accelerator
         self.part = config.batch_size
-        network = network.to(memory_format=torch.channels_last)
+        self.bare = network.to(memory_format=torch.channels_last)
         optimizer = torch.optim.AdamW(
-            network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+            self.bare.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
         )
-        self.network, self.optimizer = accelerator.prepare(network, optimizer)
-
-    @property
-    def bare(self) -> nn.Module:
-        """The network without accelerate's wrapping, as a checkpoint takes it."""
-        network: nn.Module = self.accelerator.unwrap_model(self.network, keep_fp32_wrapper=False)
-        return network
+        self.network, self.optimizer = accelerator.prepare(self.bare, optimizer)
 
     def step(self, batch: Batch, number: int, factor: float) -> Tensor:
         """Make one optimiser step and give its loss, a detached scalar.
@@ -109,8 +110,7 @@ class Stepper:
             some = slice(first, first + self.part)
             share = len(labels[some]) / len(labels)
             layout = image[some].contiguous(memory_format=torch.channels_last)
-            with self.accelerator.autocast():
-                logits = self.network(layout, None if maps is None else maps[some])
+            logits = self.network(layout, None if maps is None else maps[some])
             loss = segmentation_loss(logits, labels[some], self.config.dice_weight) * share
             self.accelerator.backward(loss)
             total += loss.detach()

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import chain, product, zip_longest
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -26,15 +24,6 @@ EPOCH_PIXELS = 2_000_000
 
 FINAL_PIXELS = 30_000_000
 """Most pixels looked at before and after the fit."""
-
-
-class Runner(Protocol):
-    """What validation needs of `accelerate.Accelerator`."""
-
-    device: torch.device
-
-    def autocast(self) -> AbstractContextManager[None]:
-        """Compute in the fit's precision."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +89,7 @@ class HeldOut:
         return bool(self._tiles)
 
     @torch.no_grad()
-    def score(self, network: nn.Module, runner: Runner, pixels: int = EPOCH_PIXELS) -> Scores:
+    def score(self, network: nn.Module, device: torch.device, pixels: int = EPOCH_PIXELS) -> Scores:
         """Score a network on at most about `pixels` pixels; it is left in the mode it was in."""
         training = network.training
         network.eval()
@@ -110,23 +99,20 @@ class HeldOut:
             if looked_at and looked_at + tile.height * tile.width > pixels:
                 break
             looked_at += tile.height * tile.width
-            logits, labels = self._forward(tile, network, runner)
+            logits, labels = self._forward(tile, network, device)
             losses.append(float(segmentation_loss(logits, labels, self.dice_weight)))
             weights.append(int((labels != IGNORED).sum()))
             counts[tile.image] += count_pixels(logits.argmax(dim=1), labels, len(self.model.classes))
         network.train(training)
         return self._scores(float(np.average(losses, weights=weights)), counts)
 
-    def _forward(self, tile: _Tile, network: nn.Module, runner: Runner) -> tuple[Tensor, Tensor]:
+    def _forward(self, tile: _Tile, network: nn.Module, device: torch.device) -> tuple[Tensor, Tensor]:
         image, maps, labels = self.images[tile.image].window(tile.top, tile.left, tile.height, tile.width)
         labels[tile.rows :] = IGNORED
         labels[:, tile.columns :] = IGNORED
-        batch = [
-            None if part is None else torch.from_numpy(part)[None].to(runner.device) for part in (image, maps)
-        ]
-        with runner.autocast():
-            logits: Tensor = network(*batch)
-        return logits, torch.from_numpy(labels)[None].long().to(runner.device)
+        batch = [None if part is None else torch.from_numpy(part)[None].to(device) for part in (image, maps)]
+        logits: Tensor = network(*batch)
+        return logits, torch.from_numpy(labels)[None].long().to(device)
 
     def _scores(self, loss: float, counts: NDArray[np.int64]) -> Scores:
         seen = counts[counts[:, 1:].any(axis=(1, 2))]
