@@ -18,7 +18,7 @@ DEBOUNCE_MS = 150
 SPACING = 6
 UNTRAINED = (
     "Random, untrained weights: the maps show noise and darkness, not learned attention. "
-    "Choose trained weights above."
+    "Choose trained weights under In use."
 )
 
 

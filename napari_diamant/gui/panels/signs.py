@@ -77,7 +77,7 @@ def draw_solo(painter: QPainter, square: QRectF, colour: QColor, on: bool) -> No
 
 def draw_undo(painter: QPainter, square: QRectF, colour: QColor, on: bool) -> None:
     """Draw an arrow that turns back."""
-    painter.setPen(QPen(colour, max(1.4, square.width() / 9), cap=Qt.PenCapStyle.RoundCap))
+    painter.setPen(QPen(colour, max(1.4, square.width() / 9)))
     arc = square.adjusted(
         square.width() * 0.12, square.height() * 0.25, -square.width() * 0.12, square.height() * 0.1
     )
@@ -96,7 +96,7 @@ def draw_redo(painter: QPainter, square: QRectF, colour: QColor, on: bool) -> No
 
 def draw_previous(painter: QPainter, square: QRectF, colour: QColor, on: bool) -> None:
     """Draw an angle that points to the left."""
-    painter.setPen(QPen(colour, max(1.4, square.width() / 9), cap=Qt.PenCapStyle.RoundCap))
+    painter.setPen(QPen(colour, max(1.4, square.width() / 9)))
     middle = square.center()
     reach = QPointF(square.width() * 0.2, square.height() * 0.35)
     tip = QPointF(middle.x() - reach.x(), middle.y())

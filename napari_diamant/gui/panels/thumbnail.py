@@ -29,9 +29,8 @@ def map_images(maps: Array) -> list[QImage]:
 
 def _image(colours: NDArray[np.uint8]) -> QImage:
     height, width = colours.shape[:2]
-    colours = np.ascontiguousarray(colours)
-    # copied, because QImage would go on reading an array that it does not own
-    return QImage(colours.data, width, height, 4 * width, QImage.Format.Format_RGBA8888).copy()
+    # copied, because QImage would go on reading bytes that it does not own
+    return QImage(colours.tobytes(), width, height, 4 * width, QImage.Format.Format_RGBA8888).copy()
 
 
 class Thumbnail(QWidget):
