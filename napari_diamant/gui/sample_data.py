@@ -2,23 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from napari_diamant.errors import UserError
-from napari_diamant.gui.reader import LayerData
-
-MICROMETRE = "micrometer"
-
-
-def folder() -> Path:
-    """Give the folder of the shipped images: inside an installed package, beside it in a checkout."""
-    package = Path(__file__).parent.parent
-    for candidate in (package / "sample_data", package.parent / "sample_data"):
-        if candidate.is_dir():
-            return candidate
-    raise UserError(
-        f"The sample images should lie in {package / 'sample_data'}, but are missing. Install again."
-    )
+from napari_diamant.gui.reader import METADATA_KEY, LayerData, image_layer
 
 
 def tissue() -> list[LayerData]:
@@ -28,7 +13,7 @@ def tissue() -> list[LayerData]:
 
 def fluorescence() -> list[LayerData]:
     """Open the first synthetic image of fluorescent nuclei."""
-    return _shipped("fluorescence")
+    return _shipped("nuclei")
 
 
 def immunohistochemistry() -> list[LayerData]:
@@ -42,12 +27,11 @@ def retina() -> list[LayerData]:
 
 
 def _shipped(kind: str) -> list[LayerData]:
-    from napari_diamant.gui.reader import image_layer
-    from napari_diamant.io import list_images, read_image
+    from napari_diamant.io import list_images, read_image, sample_folder
 
-    path = list_images(folder() / kind / "images")[0]
+    path = list_images(sample_folder() / kind / "images")[0]
     pixels, options, layer_type = image_layer(read_image(path), path.stem)
-    return [(pixels, {**options, "metadata": {"diamant": {"path": str(path)}}}, layer_type)]
+    return [(pixels, {**options, "metadata": {METADATA_KEY: {"path": str(path)}}}, layer_type)]
 
 
 def _of_skimage(name: str) -> list[LayerData]:
