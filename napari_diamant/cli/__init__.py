@@ -20,10 +20,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         The words after the program's name; None takes them from the process.
     """
     from napari_diamant.cli.app import app
-    from napari_diamant.cli.failures import INTERRUPTED, announce, quiet_libraries
+    from napari_diamant.cli.failures import INTERRUPTED, announce, prepare_terminal
 
     words = list(sys.argv[1:] if argv is None else argv) or ["--help"]
-    quiet_libraries()
+    prepare_terminal()
     try:
         code = app(words, prog_name="napari-diamant", standalone_mode=False)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the one place that turns errors into sentences

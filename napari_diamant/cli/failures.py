@@ -8,11 +8,12 @@ import traceback
 import warnings
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from io import TextIOWrapper
 from pathlib import Path
 
 import typer
 
-from napari_diamant.cli.output import json_line, write_line
+from napari_diamant.cli.output import json_line, private_stdout, write_line
 from napari_diamant.errors import UserError
 
 FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130
@@ -23,20 +24,23 @@ DEBUG = "NAPARI_DIAMANT_DEBUG"
 WrongUse = typer.BadParameter.__mro__[2]
 
 
-def quiet_libraries() -> None:
-    """Keep the libraries' warnings off the terminal, where people look for ours."""
+def prepare_terminal() -> None:
+    """Keep libraries' warnings off the terminal, and letters it lacks from ending the program."""
     if not sys.warnoptions and not os.environ.get(DEBUG):
         warnings.simplefilter("ignore")
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
 
 
 def announce(error: BaseException, words: Sequence[str]) -> int:
-    """Say what went wrong, with ``--json`` on standard output too, and give the exit code."""
+    """Say what went wrong, to programs on standard output too, and give the exit code."""
     if os.environ.get(DEBUG):
         traceback.print_exception(error)
     sentence = explain(error)
     write_line(sys.stderr, sentence)
-    if "--json" in words:
-        write_line(sys.stdout, json_line({"event": "error", "message": sentence}))
+    if "--json" in words or words[:1] == ["engine"]:
+        with private_stdout() as stream:
+            write_line(stream, json_line({"event": "error", "message": sentence}))
     return exit_code(error)
 
 

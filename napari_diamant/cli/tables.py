@@ -80,8 +80,7 @@ def _mean_rows(name: str, scores: Mapping[str, Mapping[str, float]]) -> list[dic
 
 def _empty(counts: Mapping[str, Mapping[str, int]]) -> list[str]:
     """Say how often a class was missing: such images score 0 or 1 and move the mean."""
+    text = "{}: missing in {truth} true and in {prediction} predicted masks, in both of {both}"
     return [
-        f"{name}: missing in {count['truth']} true masks, {count['prediction']} predicted ones, {count['both']} pairs"
-        for name, count in counts.items()
-        if count["truth"] or count["prediction"]
+        text.format(name, **count) for name, count in counts.items() if count["truth"] or count["prediction"]
     ]
