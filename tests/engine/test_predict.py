@@ -122,7 +122,7 @@ def test_windows_agree_with_the_whole_image():
 
 def test_windows_leave_no_seam_where_each_normalises_by_itself():
     class Centred(torch.nn.Module):
-        """Takes away the mean of what it sees, as instance normalisation does, so every window has an offset."""
+        """Takes away the mean of what it sees, so that every window has an offset of its own."""
 
         def __init__(self):
             super().__init__()
