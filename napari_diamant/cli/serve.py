@@ -50,7 +50,8 @@ class ConfigureRequest(BaseModel):
 def engine(project: ProjectFolder) -> None:
     """Answer the window's requests until standard input closes."""
     leave_with_parent()
-    requests = Requests(sys.stdin.buffer)
+    # An object of its own: the interpreter cannot end while a thread holds the lock of sys.stdin's buffer.
+    requests = Requests(open(sys.stdin.fileno(), "rb", closefd=False))  # noqa: SIM115 - lives with the process
     with output(as_json=True) as to:
         from napari_diamant.project import Project
 
