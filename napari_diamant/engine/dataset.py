@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -199,6 +202,21 @@ class CropSampler:
         )
         stacked = None if maps[0] is None else torch.from_numpy(np.stack(maps))
         return torch.from_numpy(np.stack(image)), stacked, torch.from_numpy(np.stack(labels))
+
+    def batches(self, first: int, end: int, size: int, ahead: int = 0) -> Iterator[Batch]:
+        """Cut the batches of `size` windows with the numbers `first` to `end`, some `ahead` in threads."""
+        cut = partial(self.batch, count=size)
+        if ahead == 0:
+            yield from (cut(number * size) for number in range(first, end))
+            return
+        with ThreadPoolExecutor(ahead) as pool:
+            waiting: deque[Future[Batch]] = deque()
+            for number in range(first, end):
+                waiting.append(pool.submit(cut, number * size))
+                if len(waiting) > ahead:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
 
     def _window(self, index: int) -> Window:
         turn, place = divmod(index, len(self.images))

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import ceil, isfinite
 
@@ -27,6 +25,9 @@ AHEAD = 4
 
 LEAST_STEPS = 25
 """Fewest steps of an epoch, so that the score after it is not most of the work when images are few."""
+
+EPOCHS_IN_TIME = 10
+"""Fewest epochs of a fit that minutes alone end, so that a slow machine has a curve to show as well."""
 
 
 @dataclass
@@ -87,6 +88,8 @@ class Loop:
         one_pass = -(-len(sampler.images) // config.batch_size)
         self.steps_per_epoch = config.steps_per_epoch or max(LEAST_STEPS, one_pass)
         self.budget = Budget.of(config, self.steps_per_epoch)
+        by_time = config.minutes is not None and config.epochs is None
+        self._longest_epoch = 60 * (config.minutes or 0) / EPOCHS_IN_TIME if by_time else float("inf")
         self._began, self._first_step, self._told = time.monotonic(), 0, 0.0
 
     @property
@@ -147,9 +150,10 @@ class Loop:
         moment, began, first = self.moment, time.monotonic(), self.moment.step
         self.stepper.network.train()
         losses = []
-        for batch in self._batches(first, first + self.steps_per_epoch):
+        ahead = 0 if self.device.type == "cpu" else AHEAD
+        for batch in self.sampler.batches(first, first + self.steps_per_epoch, self.config.batch_size, ahead):
             losses.append(self._step(batch))
-            if self.progress >= 1:
+            if self.progress >= 1 or time.monotonic() - began >= self._longest_epoch:
                 break
         loss = float(torch.stack(losses).mean())
         if not isfinite(loss):
@@ -160,21 +164,6 @@ class Loop:
         rate = len(losses) * self.config.batch_size / (time.monotonic() - began)
         moment.epoch += 1
         self._judge({"epoch": moment.epoch, "loss": loss, "images_per_second": rate})
-
-    def _batches(self, first: int, end: int) -> Iterator[Batch]:
-        """Cut the batches of the steps `first` to `end`, a few ahead in threads when a GPU computes."""
-        size = self.config.batch_size
-        if self.device.type == "cpu":
-            yield from (self.sampler.batch(step * size, size) for step in range(first, end))
-            return
-        with ThreadPoolExecutor(AHEAD) as pool:
-            waiting: deque[Future[Batch]] = deque()
-            for step in range(first, end):
-                waiting.append(pool.submit(self.sampler.batch, step * size, size))
-                if len(waiting) > AHEAD:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
 
     def _step(self, batch: Batch) -> Tensor:
         part = self.stepper.part
@@ -207,7 +196,7 @@ class Loop:
         done = max(1, self.moment.step - self._first_step)
         per_step = (time.monotonic() - self._began) / done
         left = self.budget.seconds_left(self.moment.step, self.elapsed, per_step)
-        epochs = ceil((self.moment.step + left / per_step) / self.steps_per_epoch - 0.01)
+        epochs = self.config.epochs or ceil(max(1, self.moment.epoch) / max(self.progress, 0.01))
         outlook: JSON = {"epochs": epochs, "seconds_left": left, "device": devices.words(self.device)}
         if self.device.type == "cuda":
             outlook["peak_memory_mb"] = torch.cuda.max_memory_allocated(self.device) / 2**20

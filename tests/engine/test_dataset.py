@@ -87,6 +87,15 @@ def test_a_window_depends_on_its_number_alone():
     assert (other[0] != part[0]).any()
 
 
+def test_batches_cut_ahead_are_those_cut_one_by_one():
+    sampler = CropSampler([prepare(blob(k), UNET, None) for k in range(3)], 32, 48, seed=4)
+    ahead = list(sampler.batches(2, 9, size=2, ahead=3))
+    plain = list(sampler.batches(2, 9, size=2))
+    assert len(ahead) == len(plain) == 7
+    assert all((a[0] == b[0]).all() and (a[2] == b[2]).all() for a, b in zip(ahead, plain, strict=True))
+    assert (plain[0][0] == sampler.batch(4, 2)[0]).all()
+
+
 def test_crops_of_a_partly_corrected_image_hold_corrected_pixels():
     image = blob(0, side=400)
     labels = np.full_like(image.labels, IGNORED)
