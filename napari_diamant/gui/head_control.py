@@ -62,7 +62,9 @@ class HeadControl(QObject):
             self._panel.set_heads(self._ticked)
         if session.heads is not None:
             self._session, self._count = session, len(maps)
-            session.heads.visibility.connect(self._panel.set_layer_shown)
+            session.heads.visibility.connect(self._panel.set_layer_shown, unique=True)
+            for head, layer in session.heads.layers.items():
+                self._panel.set_layer_shown(head, bool(layer.visible))
             self._timer.start()
 
     def show(self, head: int, shown: bool) -> None:

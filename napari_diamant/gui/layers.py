@@ -130,11 +130,9 @@ class HeadLayers:
         self, viewer: Any, image: Image, maps: NDArray[np.float32], scale: tuple[float, float]
     ) -> None:
         self._viewer = viewer
-        self._image = image
-        self._maps = maps
-        offset = ((scale[0] - 1) / 2, (scale[1] - 1) / 2)
-        self._placement = placed_on(image, scale, offset)
         self._layers: dict[int, Image] = {}
+        self._shown: list[int] = []
+        self._take(image, maps, scale)
 
     def __len__(self) -> int:
         return len(self._maps)
@@ -157,22 +155,45 @@ class HeadLayers:
         layer = self.layers.get(head) or self._add(head)
         layer.visible = visible
 
+    def rest(self) -> None:
+        """Hide all of them while no maps fit, until `move_to`."""
+        self._shown = [head for head, layer in self.layers.items() if layer.visible]
+        for head in self._shown:
+            self.show(head, False)
+
+    def move_to(self, image: Image, maps: NDArray[np.float32], scale: tuple[float, float]) -> None:
+        """Show as many maps of another image in the same layers, which is quicker than to make new ones."""
+        self._take(image, maps, scale)
+        for head, layer in self.layers.items():
+            layer.data = maps[head]
+            layer.contrast_limits = _contrast(maps[head])
+            for name, value in self._placement.items():
+                setattr(layer, name, value)
+        layers = self._viewer.layers
+        if moving := [layers.index(layer) for layer in self.layers.values()]:
+            layers.move_multiple(moving, layers.index(image) + 1)
+        for head in self._shown:
+            self.show(head, True)
+
     def remove(self) -> None:
         """Take all of them out of the viewer."""
         for layer in self.layers.values():
             self._viewer.layers.remove(layer)
         self._layers.clear()
 
+    def _take(self, image: Image, maps: NDArray[np.float32], scale: tuple[float, float]) -> None:
+        self._image = image
+        self._maps = maps
+        self._placement = placed_on(image, scale, ((scale[0] - 1) / 2, (scale[1] - 1) / 2))
+
     def _add(self, head: int) -> Image:
-        values = self._maps[head]
-        low, high = (float(value) for value in np.percentile(values, PERCENTILES))
         layer = Image(
-            values,
+            self._maps[head],
             name=f"head {head} · DIAMANT",
             colormap=HEAD_COLORMAP,
             blending="additive",
             opacity=HEAD_OPACITY,
-            contrast_limits=(low, high if high > low else low + 1),
+            contrast_limits=_contrast(self._maps[head]),
             visible=False,
             metadata={METADATA_KEY: {"head": head}},
             **self._placement,
@@ -194,3 +215,8 @@ class HeadLayers:
         below = [layers.index(other) for other in (self._image, *self.layers.values()) if other in layers]
         layers.insert(max(below) + 1 if below else len(layers), layer)
         layers.selection = selected
+
+
+def _contrast(values: NDArray[np.float32]) -> tuple[float, float]:
+    low, high = (float(value) for value in np.percentile(values, PERCENTILES))
+    return (low, high if high > low else low + 1)

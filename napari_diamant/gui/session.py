@@ -58,6 +58,7 @@ class Session:
         self.image: Image | None = None
         self.mask: MaskBinding | None = None
         self.heads: HeadLayers | None = None
+        self._resting: HeadLayers | None = None
         self._own: list[Image] = []
         self._arranging = False
         viewer.layers.events.removed.connect(self._on_removed)
@@ -78,7 +79,7 @@ class Session:
             and self.mask is not None
         ):
             return sample
-        self.close_image(keep=layer)
+        self._leave(layer)
         self._bind(sample, layer)
         return sample
 
@@ -89,7 +90,7 @@ class Session:
         if layer is not None and layer is self.image:
             return sample
         image = None if layer is not None else self.project.image(sample_id)
-        self.close_image(keep=layer)
+        self._leave(layer)
         if layer is None:
             layer = self._add_image(sample, image)
         self._bind(sample, layer)
@@ -106,13 +107,13 @@ class Session:
         """Give the image to work on after this one."""
         return next_sample(self.project.samples(), self.sample.id if self.sample else None)
 
-    def close_image(self, keep: Image | None = None) -> None:
+    def close_image(self) -> None:
         """Record what is open and take our layers away; an image the user has opened is only hidden."""
-        if self.mask is not None:
-            self.mask.close()
+        self._leave(None)
         with self._arrange():
-            self._remove_layers(keep)
-        self.sample = self.image = self.mask = self.heads = None
+            if self._resting is not None:
+                self._resting.remove()
+                self._resting = None
 
     def close(self) -> None:
         """Record what is open and close the project; the layers stay in the viewer."""
@@ -129,8 +130,13 @@ class Session:
         if self.image is None:
             return
         with self._arrange():
-            if self.heads is not None:
-                self.heads.remove()
+            former, self._resting = self.heads or self._resting, None
+            if former is not None and len(former) == len(maps):
+                former.move_to(self.image, maps, scale)
+                self.heads = former
+                return
+            if former is not None:
+                former.remove()
             self.heads = HeadLayers(self.viewer, self.image, maps, scale)
 
     def show_prediction(self, labels: Array) -> None:
@@ -208,9 +214,18 @@ class Session:
             self.sample = self.project.sample(self.sample.id)
         self.edited.emit(correction)
 
+    def _leave(self, keep: Image | None) -> None:
+        """Close the image for another one; the layers of its heads wait for the next maps."""
+        if self.mask is not None:
+            self.mask.close()
+        with self._arrange():
+            if self.heads is not None:
+                self.heads.rest()
+                self._resting = self.heads
+            self._remove_layers(keep)
+        self.sample = self.image = self.mask = self.heads = None
+
     def _remove_layers(self, keep: Image | None) -> None:
-        if self.heads is not None:
-            self.heads.remove()
         if self.mask is not None and self.mask.layer in self.viewer.layers:
             self.viewer.layers.remove(self.mask.layer)
         for layer in self._own:

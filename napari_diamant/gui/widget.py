@@ -145,7 +145,7 @@ class DiamantWidget(QWidget):
         column = QVBoxLayout(content)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
-        for panel in (self._image_panel(), self.model, self.heads, self.samples, self.fine_tune):
+        for panel in (self._image_panel(), self.model, self.heads, self.samples):
             column.addWidget(panel)
         column.addStretch(1)
         scroll = QScrollArea()
@@ -155,7 +155,9 @@ class DiamantWidget(QWidget):
         scroll.setWidget(content)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(scroll)
+        outer.setSpacing(0)
+        outer.addWidget(scroll, stretch=1)
+        outer.addWidget(self.fine_tune)  # always in view: it is where every path leads
         self.setMinimumWidth(WIDTH)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         self.samples.body.addWidget(self._start_button())

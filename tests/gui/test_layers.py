@@ -120,3 +120,20 @@ def test_only_the_background_is_transparent():
     colors = [class_color(index) for index in range(9)]
     assert colors.count("transparent") == 1
     assert len(set(colors)) == 9
+
+
+def test_the_same_layers_take_the_maps_of_the_next_image_and_stay_shown():
+    viewer = ViewerModel()
+    heads = made(viewer, Image(np.zeros((48, 64))))
+    heads.show(0, True)
+    heads.show(1, False)
+    first = dict(heads.layers)
+    heads.rest()
+    assert not any(layer.visible for layer in heads.layers.values())
+    other = viewer.add_image(np.zeros((80, 80)), name="other", scale=(2, 2))
+    mask = viewer.add_labels(np.zeros((80, 80), np.uint8), name="mask")
+    heads.move_to(other, np.ones((3, 10, 10), np.float32), (8.0, 8.0))
+    assert heads.layers == first
+    assert viewer.layers[1:] == [other, first[0], first[1], mask]
+    assert np.allclose(first[0].data_to_world((0, 0)), other.data_to_world((3.5, 3.5)))
+    assert [first[0].visible, first[1].visible] == [True, False]
