@@ -154,7 +154,8 @@ class EngineProcess(QObject):
         return child
 
     def _hear(self, event: JSON) -> None:
-        kind, number = event["event"], int(event.get("id") or 0)
+        kind, number = event["event"], event.get("id")
+        number = number if isinstance(number, int) else 0
         if kind == "progress":
             self.progress.emit(number, event)
             return

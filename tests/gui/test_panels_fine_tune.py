@@ -5,6 +5,7 @@ import pytest
 pytest.importorskip("pytestqt")
 
 from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QScrollArea
 
 from napari_diamant.gui.panels import FineTunePanel
 from napari_diamant.gui.panels.fine_tune import outcome_words, time_words
@@ -50,6 +51,7 @@ def test_running_fit_shows_curves_time_left_and_cancel_in_place_of_start(panel) 
         )
     panel.on_progress(epoch(2, val_loss=float("nan")))
     assert panel._curves.isVisible()
+    assert panel._curves._lines["val_loss"].getData()[0] is None
     xs, ys = panel._curves._lines["val_dice"].getData()
     assert (list(xs), list(ys)) == ([1, 2], [0.4, 0.8])
     panel.on_progress(epoch(3, seconds_left=95, device="CPU"))
@@ -65,6 +67,20 @@ def test_second_fit_begins_with_empty_curves(panel) -> None:
     assert panel._curves._lines["loss"].getData()[0] is None or not len(
         panel._curves._lines["loss"].getData()[0]
     )
+
+
+def test_curves_that_open_below_the_visible_part_of_the_dock_are_scrolled_into_it(qtbot) -> None:
+    dock = QScrollArea()
+    qtbot.addWidget(dock)
+    dock.setWidgetResizable(True)
+    panel = FineTunePanel()
+    dock.setWidget(panel)
+    dock.resize(320, 150)
+    dock.show()
+    qtbot.waitExposed(dock)
+    panel.on_started()
+    panel.on_progress(epoch(1, loss=0.5, val_dice=0.5))
+    qtbot.waitUntil(lambda: dock.verticalScrollBar().value() > 0)
 
 
 def test_cancel_is_asked_once_and_the_next_fit_goes_on_or_starts_anew(qtbot, panel) -> None:

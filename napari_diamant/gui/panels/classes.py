@@ -34,7 +34,11 @@ class ClassSelector(QWidget):
         self._layout.setSpacing(3)
         self._group = QButtonGroup(self)
         self._group.idClicked.connect(self.class_chosen)
-        self._add = button("+ Class…", "Add a class; possible until the first model is trained")
+        self._add = button("+", "Add a class; possible until the first model is trained")
+        self._add.setAccessibleName("Add a class")
+        self._add.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        for column in range(COLUMNS):
+            self._layout.setColumnStretch(column, 1)
         self._add.clicked.connect(self._ask)
         self._names: list[str] = []
 
@@ -62,7 +66,7 @@ class ClassSelector(QWidget):
             self._group.addButton(made, label)
             self._layout.addWidget(made, label // COLUMNS, label % COLUMNS)
         self._names = list(names)
-        self._layout.addWidget(self._add, len(names) // COLUMNS, len(names) % COLUMNS)
+        self._layout.addWidget(self._add, 0, COLUMNS)
         self._add.setVisible(extendable)
         self.set_chosen(chosen)
 

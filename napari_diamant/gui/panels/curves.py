@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pyqtgraph as pg
 from qtpy.QtWidgets import QWidget
 
@@ -44,10 +46,11 @@ class Curves(pg.GraphicsLayoutWidget):
     def add(self, event: JSON) -> None:
         """Draw what a progress event brings; it may bring nothing."""
         for key, (epochs, values) in self._points.items():
-            if event.get("epoch") is None or event.get(key) is None:
+            epoch, value = event.get("epoch"), event.get(key)
+            if epoch is None or value is None or not math.isfinite(value):
                 continue
-            epochs.append(float(event["epoch"]))
-            values.append(float(event[key]))
+            epochs.append(float(epoch))
+            values.append(float(value))
             self._lines[key].setData(epochs, values)
 
     def _plot(self, number: int, name: str) -> pg.PlotItem:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QCheckBox, QDoubleSpinBox, QLabel, QProgressBar, QWidget
+from qtpy.QtCore import QTimer, Signal
+from qtpy.QtWidgets import QCheckBox, QDoubleSpinBox, QLabel, QProgressBar, QScrollArea, QWidget
 
 from napari_diamant.gui.panels.curves import SERIES, Curves
 from napari_diamant.gui.panels.style import ACCENT, Panel, button, note, primary_button, row
@@ -76,9 +76,10 @@ class FineTunePanel(Panel):
         self._bar.setRange(0, int(event.get("total") or 0))
         self._bar.setValue(int(event.get("done") or 0))
         self._curves.add(event)
-        if event.get("epoch") is not None:
+        if event.get("epoch") is not None and self._curves.isHidden():
             self._curves.show()
             self._key.show()
+            QTimer.singleShot(0, self._reveal)
         self._say(_progress_words(event))
 
     def on_finished(self, result: JSON) -> None:
@@ -106,6 +107,14 @@ class FineTunePanel(Panel):
         self.body.addLayout(row(self._bar, self._cancel, stretch=0))
         for widget in (self._curves, self._key, self._status, self._why):
             self.body.addWidget(widget)
+
+    def _reveal(self) -> None:
+        # The curves have made the panel higher than the part of the dock that was in view.
+        around = self.parentWidget()
+        while around is not None and not isinstance(around, QScrollArea):
+            around = around.parentWidget()
+        if around is not None:
+            around.ensureWidgetVisible(self._status)
 
     def _say(self, words: str, loud: bool = False) -> None:
         self._status.setText(words)

@@ -16,10 +16,7 @@ from napari_diamant.types import Array
 
 DEBOUNCE_MS = 150
 SPACING = 6
-UNTRAINED = (
-    "Random, untrained weights: the maps show noise and darkness, not learned attention. "
-    "Choose trained weights under In use."
-)
+UNTRAINED = "Random, untrained weights: the maps show noise and darkness, not learned attention."
 
 
 class HeadTile(QWidget):

@@ -73,7 +73,7 @@ class ModelPanel(Panel):
         form.addRow("Attention", self._backbone)
         form.addRow("Device", self._device)
         self.body.addLayout(form)
-        self.body.addWidget(self._change)
+        self.header.addWidget(self._change)
         self._models.activated.connect(self._choose)
         self.set_models([], "")
         self.set_backbones({})

@@ -31,7 +31,7 @@ QPushButton:focus, QToolButton:focus, QCheckBox:focus {{ border: 1px solid {ACCE
 
 
 class Panel(QFrame):
-    """A titled group of the dock: a rule, a bold title with a remark at its right, and `body` below.
+    """A titled group of the dock: a rule, a `header` of title and `remark`, and the `body` below.
 
     Parameters
     ----------
@@ -52,7 +52,8 @@ class Panel(QFrame):
         outer.setSpacing(6)
         name = QLabel(title)
         name.setStyleSheet("font-weight: 700;")
-        outer.addLayout(row(name, self.remark))
+        self.header = row(name, self.remark, stretch=1)
+        outer.addLayout(self.header)
         outer.addLayout(self.body)
 
 
