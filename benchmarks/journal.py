@@ -56,10 +56,11 @@ def measure(folder: Path) -> dict[str, float]:
 
     with Project.open(folder / "project") as project:
         strokes = per_second(stroke, STROKES)
+    room = size(folder / "project") - empty
+    with Project.open(folder / "project") as project:
         undos = per_second(lambda: project.undo(1), 100)
         reviews = per_second(lambda: project.set_reviewed(1, not project.sample(1).reviewed), 10)
         rows = project.journal_tip()[0]
-    room = size(folder / "project") - empty
     start = time.perf_counter()
     with Project.open(folder / "project") as project:
         project.overlay(1)
@@ -74,7 +75,7 @@ def measure(folder: Path) -> dict[str, float]:
         "undos_per_second": round(undos),
         "reviews_per_second_1024": round(reviews),
         "rows": rows,
-        "bytes_per_row": round(room / rows),
+        "bytes_per_stroke": round(room / STROKES),
         "open_and_replay_ms": round(1e3 * opened, 1),
         "verify_ms": round(1e3 * verified, 1),
     }

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from napari_diamant.config import AttentionConfig, ModelCard, TrainConfig
 from napari_diamant.errors import UserError
 from napari_diamant.project import export, learning, report, verify
-from napari_diamant.project.journal import Journal, check_box, compose
+from napari_diamant.project.journal import Journal, check_box
 from napari_diamant.project.predictions import Predictions
 from napari_diamant.project.registry import ModelRecord, Registry
+from napari_diamant.project.replay import compose
 from napari_diamant.project.samples import Samples
 from napari_diamant.project.settings import Settings, checked_classes
 from napari_diamant.project.store import Store

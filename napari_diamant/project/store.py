@@ -59,6 +59,11 @@ class Store:
     folder
         The project folder, which must exist.
 
+    Attributes
+    ----------
+    lock
+        Held during every query and transaction; what is kept in memory beside the file is changed under it.
+
     Raises
     ------
     UserError
@@ -68,7 +73,7 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.path = folder / "project.db"
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
         if not os.access(folder, os.W_OK):
             raise UserError(self._sentence("SQLITE_READONLY"))
         with self._faults():
@@ -106,24 +111,24 @@ class Store:
 
     def close(self) -> None:
         """Close the connection; the object is of no further use."""
-        with self._lock:
+        with self.lock:
             self._connection.close()
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
         """Run a query and give all of its rows."""
-        with self._lock, self._faults():
+        with self.lock, self._faults():
             return self._connection.execute(sql, values).fetchall()
 
     def row(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Row | None:
         """Run a query and give its first row, or None."""
-        with self._lock, self._faults():
+        with self.lock, self._faults():
             found: sqlite3.Row | None = self._connection.execute(sql, values).fetchone()
             return found
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Hold the write lock: everything inside is on disk when the block ends, or nothing of it is."""
-        with self._lock, self._faults():
+        with self.lock, self._faults():
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection

@@ -10,8 +10,8 @@ import numpy as np
 
 from napari_diamant.errors import UserError
 from napari_diamant.io import content_hash, read_image
-from napari_diamant.project.journal import FIRST, Replay, row_hash, unpack
 from napari_diamant.project.registry import Registry
+from napari_diamant.project.replay import FIRST, Replay, row_hash, unpack
 from napari_diamant.project.samples import Samples
 from napari_diamant.project.store import Store
 from napari_diamant.types import IGNORED, Sample

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -110,6 +111,21 @@ def test_two_openings_of_a_project_see_each_others_strokes(project: Project) -> 
         project.record(1, (20, 20), box(1), "paint")
         np.testing.assert_array_equal(second.overlay(1), project.overlay(1))
         assert second.verify() == []
+
+
+def test_several_threads_may_draw_at_once(project: Project) -> None:
+    def draw(column: int) -> None:
+        for row in range(10):
+            project.record(1, (row, column), box(1, 1, 1), "paint")
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(draw, range(4)))
+    assert (project.overlay(1)[:10, :4] == 1).all()
+    undone = 0
+    while project.undo(1):
+        undone += 1
+    assert undone == 40
+    assert project.verify() == []
 
 
 def test_what_a_review_approved_no_later_prediction_changes(project: Project) -> None:

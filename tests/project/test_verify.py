@@ -12,7 +12,7 @@ from pictures import write_image
 
 from napari_diamant.config import ModelCard, ModelConfig
 from napari_diamant.project import Project
-from napari_diamant.project.journal import pack
+from napari_diamant.project.replay import pack
 
 TRIGGERS = ("journal_keeps_rows", "journal_keeps_values")
 
