@@ -16,6 +16,7 @@ from napari_diamant.config import AttentionConfig, ModelCard, ModelConfig, Train
 from napari_diamant.engine import checkpoint
 from napari_diamant.engine.augment import STRENGTHS, Augment
 from napari_diamant.engine.dataset import CropSampler, TrainingImage, borrow_maps, prepare
+from napari_diamant.engine.device import choose_device
 from napari_diamant.engine.loop import Loop
 from napari_diamant.engine.resume import State, fingerprint, load_state, save_state, state_path
 from napari_diamant.engine.split import Split, split
@@ -98,18 +99,10 @@ def fit(
         When there is nothing to learn from, or images, labels, maps and network do not fit together.
     """
     images = _usable(images, model, config)
-    accelerator = accelerator_for(config.device, config.precision)
-    with _own_chance(accelerator.device):
+    with _own_chance(choose_device(config.device)):
         beginning = start(model, config.seed, init)
         parts = _parts(images, model, config, attention, beginning)
-        augment = Augment(STRENGTHS[config.augment], config.crop)
-        loop = Loop(
-            Stepper(beginning.network, config, augment, accelerator),
-            config,
-            CropSampler(parts.learned, config.crop, augment.window, config.seed),
-            HeldOut(parts.held, parts.whole, model, config.dice_weight),
-            report,
-        )
+        loop = _loop(beginning, parts, model, config, report)
         mark = fingerprint(images, (model, config, attention), beginning.parent)
         _begin(loop, beginning, load_state(state_path(out), mark) if resume else None)
         loop.run(lambda state: save_state(state_path(out), state, mark))
@@ -118,15 +111,8 @@ def fit(
     card = _card(parts, (model, config, attention), beginning, (loop.moment.before, after))
     checkpoint.save(out, loop.stepper.bare, card)
     state_path(out).unlink(missing_ok=True)
-    return FitResult(
-        path=out,
-        card=card,
-        before=loop.moment.before,
-        after=after.as_dict() if after else {},
-        held_out=parts.words,
-        history=loop.moment.history,
-        seconds=loop.elapsed,
-    )
+    before, history = loop.moment.before, loop.moment.history
+    return FitResult(out, card, before, after.as_dict() if after else {}, parts.words, history, loop.elapsed)
 
 
 def _usable(images: Sequence[TrainingImage], model: ModelConfig, config: TrainConfig) -> list[TrainingImage]:
@@ -177,6 +163,19 @@ def _parts(
         # In training the network shuffles within the batch; held-out images come one by one.
         parts = replace(parts, held=tuple(borrow_maps(parts.held)))
     return parts
+
+
+def _loop(beginning: Start, parts: Split, model: ModelConfig, config: TrainConfig, report: Report) -> Loop:
+    """Put the parts of a fit together."""
+    augment = Augment(STRENGTHS[config.augment], config.crop)
+    accelerator = accelerator_for(config.device, config.precision)
+    return Loop(
+        Stepper(beginning.network, config, augment, accelerator),
+        config,
+        CropSampler(parts.learned, config.crop, augment.window, config.seed),
+        HeldOut(parts.held, parts.whole, model, config.dice_weight),
+        report,
+    )
 
 
 def _begin(loop: Loop, beginning: Start, state: State | None) -> None:
