@@ -14,7 +14,7 @@ WINDOW_LIBRARIES := libEGL.so.1 libGL.so.1 libxkbcommon-x11.so.0 libxcb-cursor.s
 	libxcb-keysyms.so.1 libxcb-randr.so.0 libxcb-render-util.so.0 libxcb-shape.so.0 libxcb-xinerama.so.0 \
 	libdbus-1.so.3 libfontconfig.so.1 libglib-2.0.so.0
 
-.PHONY: run test check bench env system clean
+.PHONY: run test check bench bench-real env system clean
 
 run: env
 	@if [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ] || [ "$$(uname)" = Darwin ]; then \
@@ -37,6 +37,9 @@ check: env
 bench: env
 	@if [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ] || [ "$$(uname)" = Darwin ]; then \
 		$(BIN)/python benchmarks/run_all.py; else $(SCREEN) $(BIN)/python benchmarks/run_all.py; fi
+
+bench-real: env
+	$(BIN)/python benchmarks/real/segment.py
 
 env: system $(READY)
 
