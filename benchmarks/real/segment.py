@@ -1,8 +1,8 @@
 """Train, predict and evaluate on real annotated images through the command line (`make bench-real`).
 
-The data folder is taken from NAPARI_DIAMANT_DATA: `images/` and `masks/` of each set, paired by stem. Images are
-taken in an order that a hash of their names gives, so that no choice is ours; the first go into training, the next
-into the test.
+The data folder is taken from NAPARI_DIAMANT_DATA: `images/` and `masks/` of each set, paired by stem. Images
+are taken in an order that a hash of their names gives, so that no choice is ours; the first go into training,
+the next into the test.
 """
 
 from __future__ import annotations
