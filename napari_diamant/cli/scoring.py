@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_diamant.errors import UserError
-from napari_diamant.io import list_images, pair_by_stem, read_image, read_labels, stem_of
 from napari_diamant.types import JSON, Progress, Report
 
 if TYPE_CHECKING:
@@ -25,6 +24,7 @@ def score_masks(images: Path, masks: Path, predictions: Path, classes: Sequence[
         A folder lacks a partner, or a mask does not fit its image.
     """
     from napari_diamant.engine.evaluate import evaluate
+    from napari_diamant.io import list_images, pair_by_stem, stem_of
 
     pairs = pair_by_stem(images, masks)
     made = {stem_of(path): path for path in list_images(predictions)}
@@ -40,6 +40,8 @@ def score_masks(images: Path, masks: Path, predictions: Path, classes: Sequence[
 
 
 def _scored(pairs: Sequence[tuple[Path, Path]], made: dict[str, Path], report: Report) -> Iterator[Scored]:
+    from napari_diamant.io import read_image, read_labels, stem_of
+
     for number, (image, mask) in enumerate(pairs):
         report(Progress(image.name, number, len(pairs)))
         name = stem_of(image)

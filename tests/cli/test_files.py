@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import pickle
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import imageio.v3 as imageio
@@ -59,6 +62,18 @@ def test_train_writes_a_model_that_predict_and_evaluate_take(folders, tmp_path, 
     code, events = run_json("evaluate", *data, "--model", tmp_path / "m.safetensors")
     assert code == 0
     assert 0 <= events[-1]["mean"]["dice"]["value"] <= 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for one process")
+def test_an_interrupted_fit_is_one_sentence_and_exit_code_130(folders, tmp_path):
+    data = ["--images", folders.images, "--masks", folders.masks, "--out", tmp_path / "m.safetensors"]
+    words = [sys.executable, "-m", "napari_diamant", "train", *data, "--epochs", "1000", "--json"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert "progress" in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors == "Interrupted: what was finished is on disk.\n"
 
 
 def test_masks_of_any_origin_can_be_scored(folders, run_json):
