@@ -49,7 +49,7 @@ class AttentionConfig(Config):
     block
         Transformer block whose attention is read; negative counts from the end.
     size
-        ``"native"``, or the length in pixels that the image's shorter side is resized to (DINO's script: 480).
+        ``"native"``, or the length in pixels that the shorter side is resized to (DINO's script: 480).
     tile, overlap
         Images with a longer side than `tile` pixels (after resizing) are read in overlapping tiles.
     channels
@@ -106,7 +106,7 @@ class ModelConfig(Config):
     second_input
         `diamant` only: what its second encoder sees. ``"image"`` is the control "the image twice".
     map_control
-        ``"shuffled"`` gives every image the maps of another image of its batch or set, ``"constant"`` replaces
+        ``"shuffled"`` gives every image the maps of another one of its batch or set, ``"constant"`` replaces
         every map by its mean; both are controls.
     head_dropout
         Probability with which each head is set to zero in training (at least one always stays).

@@ -10,8 +10,8 @@ class UserError(Exception):
 
     Examples
     --------
-    >>> raise UserError("Height and width must be at least 8 pixels, got (1, 1). Open a larger image.")
+    >>> raise UserError("Height and width must be at least 8, got (1, 1). Open a larger image.")
     Traceback (most recent call last):
     ...
-    napari_diamant.errors.UserError: Height and width must be at least 8 pixels, got (1, 1). Open a larger image.
+    napari_diamant.errors.UserError: Height and width must be at least 8, got (1, 1). Open a larger image.
     """

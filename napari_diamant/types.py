@@ -7,7 +7,7 @@ probabilities ``(class, Y, X)``, labels integer ``(Y, X)`` with 0 = background.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -92,6 +92,11 @@ class AttentionMaps:
         """Centre of the first cell, in image pixels (pixel centres are at whole numbers)."""
         return ((self.scale[0] - 1) / 2, (self.scale[1] - 1) / 2)
 
+    def stretched(self, shape: tuple[int, int]) -> AttentionMaps:
+        """Lay these maps on an image of another size: the control "maps of another image"."""
+        rows, columns = self.maps.shape[1:]
+        return replace(self, scale=(shape[0] / rows, shape[1] / columns), image_shape=shape)
+
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
@@ -160,8 +165,8 @@ class Correction:
     before, after
         The overlay of corrections inside the box, ``(h, w)`` int16, `IGNORED` where the user had not worked.
     tool
-        ``"paint"``, ``"erase"``, ``"fill"``, ``"polygon"``, ``"start"`` (a mask taken from elsewhere), ``"undo"``,
-        ``"redo"``, ``"edit"`` (anything else).
+        ``"paint"``, ``"erase"``, ``"fill"``, ``"polygon"``, ``"start"`` (a mask taken from elsewhere),
+        ``"undo"``, ``"redo"``, ``"review"``, ``"unreview"``, ``"edit"`` (anything else).
     """
 
     sample_id: int

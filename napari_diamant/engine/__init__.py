@@ -1,1 +1,1 @@
-"""What needs torch: attention, prediction, training, evaluation. Importing this package alone imports no torch."""
+"""What needs torch: attention, prediction, training, evaluation. This package alone imports no torch."""

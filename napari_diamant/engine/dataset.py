@@ -156,16 +156,9 @@ def _checked_maps(
 def borrow_maps(images: Sequence[PreparedImage]) -> list[PreparedImage]:
     """Give every image the maps of the next one, stretched to its size: the control "shuffled maps"."""
     return [
-        replace(image, maps=_stretched(other.maps, image.shape))
+        replace(image, maps=other.maps and other.maps.stretched(image.shape))
         for image, other in zip(images, [*images[1:], *images[:1]], strict=True)
     ]
-
-
-def _stretched(maps: AttentionMaps | None, shape: tuple[int, int]) -> AttentionMaps | None:
-    if maps is None:
-        return None
-    rows, columns = maps.maps.shape[1:]
-    return replace(maps, scale=(shape[0] / rows, shape[1] / columns), image_shape=shape)
 
 
 class CropSampler:

@@ -1,4 +1,4 @@
-"""Networks by name. Importing this package imports no torch: a network's module is loaded when it is built."""
+"""Networks by name; importing this package imports no torch: a network's module waits until it is built."""
 
 NETWORKS: dict[str, str] = {
     "unet": "napari_diamant.models.unet:UNet",

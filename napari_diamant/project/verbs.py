@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_diamant.config import AttentionConfig, ModelConfig, TrainConfig
+from napari_diamant.config import AttentionConfig, ModelCard, ModelConfig, TrainConfig
 from napari_diamant.errors import UserError
 from napari_diamant.io import (
     content_hash,
@@ -21,7 +21,7 @@ from napari_diamant.io import (
     write_probabilities,
 )
 from napari_diamant.project.warm import Warm
-from napari_diamant.types import JSON, Array, Image, Progress, Report, silent
+from napari_diamant.types import JSON, Array, AttentionMaps, Image, Progress, Report, silent
 
 if TYPE_CHECKING:
     from napari_diamant.engine.dataset import TrainingImage
@@ -238,10 +238,25 @@ def _lessons(
 def _scored(
     pairs: Sequence[tuple[Path, Path]], warm: Warm, model: Path, report: Report
 ) -> Iterator[tuple[str, Array, Array, tuple[float, float]]]:
+    _, card = warm.network(model)
+    shuffled = card.model.uses_maps and card.model.map_control == "shuffled"
     for number, (path, mask) in enumerate(pairs):
         report(Progress(path.name, number, len(pairs)))
         image, truth = _read_pair(path, mask)
-        yield stem_of(path), warm.predict(model, "", image.pixels).labels, truth, image.spacing
+        if shuffled:
+            maps = _borrowed_maps(pairs[(number + 1) % len(pairs)][0], image, warm, card)
+            made = warm.predict_with(model, image.pixels, maps)
+        else:
+            made = warm.predict(model, "", image.pixels)
+        yield stem_of(path), made.labels, truth, image.spacing
+
+
+def _borrowed_maps(other: Path, image: Image, warm: Warm, card: ModelCard) -> AttentionMaps:
+    """Give the maps of another image, laid on this one; UserError when there is no other."""
+    if other == image.path:
+        raise UserError("The control map_control 'shuffled' needs 2 images or more, got 1. Add images.")
+    maps = warm.maps("", read_image(other).pixels, card.attention or AttentionConfig())
+    return maps.stretched(image.shape)
 
 
 def _read_pair(path: Path, mask: Path) -> tuple[Image, Array]:

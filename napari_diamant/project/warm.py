@@ -73,14 +73,37 @@ class Warm:
         heads: tuple[int, ...] | None = None,
         report: Report = silent,
     ) -> Prediction:
-        """Let a model predict an image, with the maps that its card asks for."""
+        """Let a model predict an image, with the maps that its card asks for.
+
+        Raises
+        ------
+        UserError
+            When the model cannot be used on this image, or must not see the image's own maps.
+        """
+        _, card = self.network(path)
+        maps = None
+        if card.model.uses_maps and card.attention is not None:
+            if card.model.map_control == "shuffled":
+                raise UserError(
+                    "A model of the control map_control 'shuffled' must see another image's maps, got one"
+                    " image. Score it with `evaluate`, or predict with another model."
+                )
+            maps = self.maps(content, pixels, card.attention, report)
+        return self.predict_with(path, pixels, maps, heads, report)
+
+    def predict_with(
+        self,
+        path: Path,
+        pixels: Array,
+        maps: AttentionMaps | None,
+        heads: tuple[int, ...] | None = None,
+        report: Report = silent,
+    ) -> Prediction:
+        """Let a model predict an image with these maps."""
         from napari_diamant.engine.device import choose_device
         from napari_diamant.engine.predict import predict
 
         network, card = self.network(path)
-        maps = None
-        if card.model.uses_maps and card.attention is not None:
-            maps = self.maps(content, pixels, card.attention, report)
         device = choose_device(self.device)
         return predict(network, card, pixels, maps, heads=heads, device=device, report=report)
 

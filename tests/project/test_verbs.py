@@ -104,6 +104,22 @@ def test_evaluate_scores_every_image(folder: Path, trained: JSON) -> None:
     assert 0 <= low <= value <= high <= 1
 
 
+def test_the_shuffled_control_sees_the_maps_of_another_image(folder: Path, tmp_path: Path) -> None:
+    """Scored with its own maps it would be no control; predicting one image alone is refused."""
+    model = tmp_path / "shuffled.safetensors"
+    config = ModelConfig(width=4, depth=2, maps=1, map_control="shuffled")
+    pairs = (folder / "images", folder / "masks")
+    verbs.train_folder(*pairs, model, config, RECIPE, attention=AttentionConfig())
+    assert len(verbs.evaluate_folder(*pairs, model, device="cpu")["images"]) == 3
+    refused = verbs.predict_files([folder / "images" / "0.png"], model, tmp_path / "out", device="cpu")
+    assert "another image's maps" in refused[0]["error"]
+    for kind in ("images", "masks"):
+        (tmp_path / kind).mkdir()
+        shutil.copy(folder / kind / "0.png", tmp_path / kind)
+    with pytest.raises(UserError, match="2 images"):
+        verbs.evaluate_folder(tmp_path / "images", tmp_path / "masks", model, device="cpu")
+
+
 def test_a_mask_of_another_size_is_told_with_both_names(folder: Path, trained: JSON, tmp_path: Path) -> None:
     shutil.copytree(folder / "masks", tmp_path / "masks")
     imageio.imwrite(tmp_path / "masks" / "1.png", np.zeros((9, 9), np.uint8))
