@@ -7,7 +7,6 @@ one run; the sides of a ratio take turns, so that a busy machine slows both.
 from __future__ import annotations
 
 import argparse
-import statistics
 import time
 
 import numpy as np
@@ -42,15 +41,15 @@ def synchronised(device: torch.device) -> float:
     return time.perf_counter()
 
 
-def medians(device: torch.device, steps: int, **works) -> dict[str, float]:
-    """Run each work in turn and give the median seconds of each; the first turn only warms up."""
+def best_times(device: torch.device, steps: int, **works) -> dict[str, float]:
+    """Run each work in turn and give the fewest seconds of each: other processes can only add to them."""
     times = {name: [] for name in works}
     for turn in range(steps + 1):
         for name, work in works.items():
             start = synchronised(device)
             work(turn)
             times[name].append(synchronised(device) - start)
-    return {name: statistics.median(taken[1:]) for name, taken in times.items()}
+    return {name: min(taken) for name, taken in times.items()}
 
 
 def steppers(model: ModelConfig, config: TrainConfig, augment: Augment) -> dict[str, Stepper]:
@@ -83,7 +82,7 @@ def main() -> None:
     print(f"{devices.words(device)}; {size} crops of {config.crop}², maps by {backbone.words}")
     for arch in ("unet", "diamant"):
         both = steppers(model.model_copy(update={"arch": arch}), config, augment)
-        took = medians(
+        took = best_times(
             device,
             chosen.steps,
             **{name: lambda turn, one=one: one.step(batch, turn, 1.0) for name, one in both.items()},
@@ -95,7 +94,7 @@ def main() -> None:
             f"float32 {took['float32']:.3f} s, ratio {ratio:.2f}"
         )
     crops = on_device[0][:, :, : config.crop, : config.crop].float()
-    parts = medians(
+    parts = best_times(
         device,
         chosen.steps,
         cut=lambda turn: sampler.batch(turn * size, size),
