@@ -160,8 +160,9 @@ class MaskBinding:
             correction = self.project.record(self.sample_id, origin, after, tool)
         except (UserError, OSError, sqlite3.Error) as error:
             if not self.pending:  # said once, however often it is tried
+                self.pending = True
                 self.failed.emit(f"The last stroke stays on the screen but is not on disk yet: {error}")
-            self.pending = True
+                self.stale.emit()
             return False
         self._overlay[changed_box] = after
         self._shown[changed_box] = shown

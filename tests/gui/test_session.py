@@ -173,14 +173,17 @@ def test_an_unknown_class_is_put_back_with_a_sentence(opened):
 
 
 def test_a_stroke_that_cannot_be_written_stays_on_the_screen_and_is_tried_again(opened, monkeypatch):
-    said, written = [], opened.project.record
+    said, stale, written = [], [], opened.project.record
     opened.failed.connect(said.append)
 
     def full(*_):
         raise UserError("The disk is full.")
 
     monkeypatch.setattr(opened.project, "record", full)
+    opened.stale.connect(lambda: stale.append(True))
+    opened.mask.layer.data_setitem((np.array([20]), np.array([30])), 1)
     paint(opened, 20, 30)
+    assert stale
     assert not opened.reconcile()
     predict(opened, 0)
     assert opened.mask.layer.data[20, 30] == 1

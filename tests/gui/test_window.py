@@ -142,8 +142,7 @@ def test_a_brush_stroke_of_the_mouse_is_on_disk_when_the_button_is_released(read
     assert mask(ready)[20, 25] == 0
     with Project.open(session.project.folder) as again:
         kept = again.overlay(session.sample.id)
-    assert np.array_equal(kept == 0, mask(ready) == 0) or (kept == 0).sum() > 50
-    assert kept[20, 25] == 0
+    assert np.array_equal(kept == 0, mask(ready) == 0)
     assert kept[50, 25] == IGNORED
 
 
@@ -234,13 +233,15 @@ def test_cancel_ends_the_fit_within_a_second_and_the_corrections_stay(ready, vie
     assert overlay(ready)[20, 25] == 0
 
 
-def test_closing_the_dock_ends_the_engine_and_gives_the_keys_back(ready, viewer, qtbot):
-    engine = psutil.Process(ready.controller.predictor.process.pid)
+def test_closing_the_dock_ends_engine_and_fit_and_gives_the_keys_back(ready, viewer, qtbot):
+    job = ready.controller.job
+    with qtbot.waitSignal(job.progress, timeout=20000):
+        ready.controller.fine_tune({"minutes": 9.0})
+    children = [psutil.Process(pid) for pid in (job.pid, ready.controller.predictor.process.pid)]
     assert any("D" in str(key) for key in viewer.keymap)
     viewer.window.remove_dock_widget(ready)
-    qtbot.waitUntil(lambda: not engine.is_running(), timeout=5000)
+    qtbot.waitUntil(lambda: not any(child.is_running() for child in children), timeout=5000)
     assert not viewer.keymap
-    assert not ready.controller.job.running
 
 
 def test_any_labels_layer_is_offered_as_a_start(ready, viewer):
