@@ -36,7 +36,6 @@ def _program(
 
 app.command("open")(window.open_)
 app.command("tour")(tour.tour)
-app.command("tour")(window.tour)
 app.command("attend")(files.attend)
 app.command("predict")(files.predict)
 app.command("train")(files.train)

@@ -23,7 +23,10 @@ def tour(
     minutes: Annotated[float, typer.Option(min=0.1, help="Budget of the fit with --auto.")] = 0.8,
     as_json: Json = False,
 ) -> None:
-    """Open the window on the sample images, or walk the whole loop on them with --auto."""
+    """Do the main job on the sample images.
+
+    By hand in the window, or with --auto by itself: attend, predict, correct, fine-tune, predict again.
+    """
     require_window()
     with output(as_json) as to:
         from napari_diamant.gui.tour import Tour, open_tour, walk
@@ -34,7 +37,7 @@ def tour(
         else:
             from napari_diamant.gui.launch import run
 
-            open_tour(chosen)
+            _held = open_tour(chosen)  # nothing else owns the window
             run()
             to.result({"verb": "tour", "project": str(out / "project")})
 

@@ -13,7 +13,6 @@ import typer
 from napari_diamant.cli.options import Json
 from napari_diamant.cli.output import output
 from napari_diamant.errors import UserError
-from napari_diamant.types import JSON
 
 QT_BINDINGS = ("PyQt6", "PySide6", "PyQt5")
 INSTALL_WINDOW = 'pip install "napari-diamant[all]"'
@@ -36,38 +35,6 @@ def open_(
         _held = open_window(paths or [], project)  # nothing else owns the window
         run()
         to.result({"verb": "open"})
-
-
-def tour(
-    out: Annotated[Path, typer.Option(help="Folder for what the tour leaves.")] = Path("out"),
-    auto: Annotated[bool, typer.Option("--auto", help="Walk it without a person, and end.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Do the main job on the sample images.
-
-    Attend, predict, correct, fine-tune, predict again: by hand in the window, or with --auto by itself.
-    """
-    require_window()
-    with output(as_json) as to:
-        from napari_diamant.gui.launch import run
-        from napari_diamant.gui.tour import Tour, open_tour, walk
-
-        if auto:
-            result = walk(Tour(out), to.report)
-            to.result({"verb": "tour", **result}, *_tour_lines(result))
-        else:
-            _held = open_tour(Tour(out))
-            run()
-            to.result({"verb": "tour", "out": out})
-
-
-def _tour_lines(result: JSON) -> list[str]:
-    before, after = result["dice_before"], result["dice_after"]
-    files = [f"{name}: {path}" for name, path in result["files"].items()]
-    return [
-        *files,
-        f"Dice of an image that was never corrected: {before:.3f} before, {after:.3f} after fine-tuning.",
-    ]
 
 
 def qt_binding() -> str | None:
