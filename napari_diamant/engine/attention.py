@@ -7,7 +7,6 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import ndimage
 from torch.nn import functional
 
 from napari_diamant.config import AttentionConfig
@@ -16,10 +15,10 @@ from napari_diamant.engine.attention_tiles import Box, Tiling, blend
 from napari_diamant.engine.device import precision
 from napari_diamant.errors import UserError
 from napari_diamant.models.vit import Backbone
-from napari_diamant.preprocess import IMAGENET_MEAN, IMAGENET_STD, as_channels, scale_maps, to_unit
+from napari_diamant.preprocess import IMAGENET_MEAN, IMAGENET_STD, as_channels, to_unit
 from napari_diamant.types import Array, AttentionMaps, Progress, Report, silent
 
-__all__ = ["AttentionCache", "attend", "maps_for_network"]
+__all__ = ["AttentionCache", "attend"]
 
 MIN_SIDE = 8
 """Images with fewer pixels along a side hold no structure that a patch could show."""
@@ -111,56 +110,3 @@ def _continued(image: NDArray[np.float32], height: int, width: int) -> NDArray[n
         "reflect" if down < image.shape[0] and along < image.shape[1] else "edge"
     )
     return np.pad(image, ((0, down), (0, along), (0, 0)), mode=mode)
-
-
-def maps_for_network(
-    maps: AttentionMaps,
-    config: AttentionConfig,
-    shape: tuple[int, int],
-    box: tuple[int, int, int, int] | None = None,
-) -> NDArray[np.float32]:
-    """Bring maps to [0, 1] and to the image's pixels, for the whole image or a part of it.
-
-    Parameters
-    ----------
-    maps
-        Of the whole image; the scaling takes all of it into account, whatever the box.
-    config
-        ``scaling`` and ``upsampling``.
-    shape
-        Height and width of the image, in pixels.
-    box
-        First row, first column, last row + 1, last column + 1, in pixels; it may reach beyond the image,
-        where the outermost cells continue.
-
-    Returns
-    -------
-    NDArray[float32]
-        ``(head, h, w)``; the value of a pixel is taken at its centre, with cell centres at
-        ``maps.translate + maps.scale * index``.
-
-    Raises
-    ------
-    UserError
-        When the maps belong to an image of another size.
-    """
-    if tuple(shape) != maps.image_shape:
-        raise UserError(
-            f"Attention maps must belong to their image: it has {tuple(shape)} pixels, "
-            f"the maps were computed for {maps.image_shape}. Compute them again."
-        )
-    top, left, bottom, right = box if box is not None else (0, 0, *shape)
-    scaled = scale_maps(maps.maps, config.scaling)
-    out = np.empty((maps.heads, bottom - top, right - left), np.float32)
-    corner = np.array((top, left)) - maps.translate
-    for head, plane in enumerate(scaled):
-        ndimage.affine_transform(
-            plane,
-            1 / np.array(maps.scale),
-            corner / maps.scale,
-            output=out[head],
-            output_shape=out.shape[1:],
-            order=1 if config.upsampling == "bilinear" else 0,
-            mode="nearest",
-        )
-    return out

@@ -13,7 +13,7 @@ from napari_diamant.config import ModelCard
 from napari_diamant.engine.checkpoint import identity
 from napari_diamant.engine.sliding import Scene, segment
 from napari_diamant.errors import UserError
-from napari_diamant.preprocess import as_channels, to_unit
+from napari_diamant.preprocess import as_channels, scale_maps, to_unit
 from napari_diamant.types import Array, AttentionMaps, Prediction, Progress, Report, silent
 
 LEAST_TILE = 256
@@ -65,7 +65,7 @@ def predict(
     """
     chosen = chosen_heads(heads, card)
     unit = as_channels(to_unit(pixels), card.model.image_channels)
-    fitting = _fitting_maps(maps, card, (int(unit.shape[0]), int(unit.shape[1])))
+    fitting = fitting_maps(maps, card, (int(unit.shape[0]), int(unit.shape[1])))
     scene = Scene(unit, fitting, chosen, card)
     probabilities = _within_memory(network, scene, device or _device_of(network), tile, report)
     if not bool(torch.isfinite(probabilities).all()):
@@ -103,10 +103,8 @@ def chosen_heads(heads: Sequence[int] | None, card: ModelCard) -> tuple[int, ...
     return tuple(sorted({int(head) for head in heads}))
 
 
-def _fitting_maps(
-    maps: AttentionMaps | None, card: ModelCard, shape: tuple[int, int]
-) -> AttentionMaps | None:
-    """Give the maps that the network is to see, or say why these cannot be used."""
+def fitting_maps(maps: AttentionMaps | None, card: ModelCard, shape: tuple[int, int]) -> AttentionMaps | None:
+    """Give the maps that the network is to see, in [0, 1], or say why these cannot be used."""
     if not card.model.uses_maps:
         return None
     if maps is None:
@@ -126,14 +124,14 @@ def _fitting_maps(
             f"weights {card.backbone_hash[:12]}), got {maps.backbone}, weights {maps.weights_hash[:12]}. "
             "Compute the attention with those weights."
         )
-    return _laid_over(maps, shape) if card.model.map_control == "shuffled" else maps
-
-
-def _laid_over(maps: AttentionMaps, shape: tuple[int, int]) -> AttentionMaps:
-    """Stretch the maps of one image over another."""
-    (height, width), (rows, columns) = maps.image_shape, shape
-    scale = (maps.scale[0] * rows / height, maps.scale[1] * columns / width)
-    return replace(maps, scale=scale, image_shape=shape)
+    if card.model.map_control == "shuffled":
+        maps = maps.stretched(shape)
+    if maps.image_shape != shape:
+        raise UserError(
+            f"Attention maps must belong to their image: it has {shape} pixels, the maps were computed for "
+            f"{maps.image_shape}. Compute them again."
+        )
+    return replace(maps, maps=scale_maps(maps.maps, card.attention.scaling))
 
 
 def _within_memory(

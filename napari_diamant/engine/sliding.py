@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from napari_diamant.config import ModelCard
-from napari_diamant.engine.attention import maps_for_network
 from napari_diamant.engine.device import precision
+from napari_diamant.engine.upsampling import to_pixels
 from napari_diamant.types import AttentionMaps, Progress, Report
 
 OVERLAP = 0.25
@@ -32,7 +32,7 @@ class Scene:
     unit
         ``(Y, X, C)`` in [0, 1], with the network's number of channels.
     maps
-        Of the whole image; None for a network that takes none.
+        Of the whole image, scaled to [0, 1] as in training; None for a network that takes none.
     heads
         Heads that are switched on; the others' maps are zero, as head dropout makes them in training.
     card
@@ -68,7 +68,7 @@ class Scene:
             return None
         bottom, right = min(rows.stop, self.shape[0]), min(columns.stop, self.shape[1])
         box = (rows.start, columns.start, bottom, right)
-        inside = maps_for_network(self.maps, self.card.attention, self.shape, box=box)
+        inside = to_pixels(self.maps, box, self.card.attention.upsampling)
         values = np.pad(inside, ((0, 0), (0, rows.stop - bottom), (0, columns.stop - right)), mode="reflect")
         values[[head for head in range(len(values)) if head not in self.heads]] = 0
         return torch.from_numpy(values)[None]

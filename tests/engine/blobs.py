@@ -9,7 +9,7 @@ CELL = 8
 
 
 def blob(index, side=64, with_maps=False, classes=2):
-    """Make an image with one bright disc (two for three classes), its mask, and maps that are its grey levels."""
+    """Make an image with a bright disc (two for three classes), its mask, and its grey levels as maps."""
     rng = np.random.default_rng(index)
     rows, columns = np.mgrid[:side, :side]
     labels = np.zeros((side, side), np.int16)
@@ -18,7 +18,9 @@ def blob(index, side=64, with_maps=False, classes=2):
         labels[(rows - row) ** 2 + (columns - column) ** 2 < (side / 5) ** 2] = label
     grey = 60 + 120 * labels[..., None] / (classes - 1) + rng.normal(0, 15, (side, side, 3))
     pixels = grey.clip(0, 255).astype(np.uint8)
-    return TrainingImage(f"blob {index}", f"{index:064x}", pixels, labels, _maps(pixels) if with_maps else None)
+    return TrainingImage(
+        f"blob {index}", f"{index:064x}", pixels, labels, _maps(pixels) if with_maps else None
+    )
 
 
 def _maps(pixels):

@@ -1,4 +1,4 @@
-"""Maps of an image: any kind, any size, tiles without seams, and their way to a network's pixels."""
+"""Maps of an image: any kind, any size, tiles without seams."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import torch
 from scipy import ndimage
 
 from napari_diamant.config import AttentionConfig, BackboneConfig
-from napari_diamant.engine.attention import attend, maps_for_network
+from napari_diamant.engine.attention import attend
 from napari_diamant.engine.attention_tiles import Tiling, blend
 from napari_diamant.errors import UserError
 from napari_diamant.models.backbones import Backbone, load_backbone
 from napari_diamant.preprocess import IMAGENET_MEAN, IMAGENET_STD, to_unit
-from napari_diamant.types import AttentionMaps, Progress
+from napari_diamant.types import Progress
 
 NATIVE = AttentionConfig()
 
@@ -100,7 +100,8 @@ def test_every_pixel_has_a_cell_at_any_size(shape: tuple[int, int], backbone: Ba
     rows, columns = found.maps.shape[1:]
     assert 0 <= rows * 8 - shape[0] < 8
     assert 0 <= columns * 8 - shape[1] < 8
-    assert maps_for_network(found, NATIVE, shape).shape == (6, *shape)
+    assert found.maps.shape[0] == 6
+    assert found.image_shape == shape
 
 
 def test_an_image_smaller_than_a_patch_is_continued_by_its_edge() -> None:
@@ -196,51 +197,3 @@ def test_an_image_slightly_over_the_tile_gives_nearly_the_maps_of_the_whole(back
     whole = attend(image, AttentionConfig(tile=512), backbone)
     tiled = attend(image, AttentionConfig(tile=256, overlap=128), backbone)
     assert similarity(whole.maps, tiled.maps) > 0.95
-
-
-def planted(values: np.ndarray, scale: tuple[float, float], shape: tuple[int, int]) -> AttentionMaps:
-    return AttentionMaps(values.astype(np.float32), scale, shape, "planted", "0", False, 0)
-
-
-def test_nearest_upsampling_repeats_each_cell_exactly() -> None:
-    values = np.random.default_rng(0).random((2, 3, 4))
-    found = maps_for_network(
-        planted(values, (8, 8), (24, 32)), AttentionConfig(upsampling="nearest", scaling="minmax"), (24, 32)
-    )
-    low, high = values.min(axis=(1, 2), keepdims=True), values.max(axis=(1, 2), keepdims=True)
-    assert np.allclose(found, ((values - low) / (high - low)).repeat(8, axis=1).repeat(8, axis=2), atol=1e-6)
-
-
-@pytest.mark.parametrize("scale", [(8.0, 8.0), (12.5, 7.3)])
-def test_bilinear_upsampling_has_each_cells_value_at_its_centre(scale: tuple[float, float]) -> None:
-    rows, columns = np.mgrid[:6, :7]
-    plane = 3.0 * rows + columns
-    maps = planted(plane[None], scale, (40, 42))
-    found = maps_for_network(maps, AttentionConfig(scaling="minmax"), (40, 42))
-    y, x = np.mgrid[:40, :42]
-    inner_y = np.clip((y - maps.translate[0]) / scale[0], 0, 5)
-    inner_x = np.clip((x - maps.translate[1]) / scale[1], 0, 6)
-    assert np.allclose(found[0], (3 * inner_y + inner_x) / plane.max(), atol=1e-5)
-
-
-@pytest.mark.parametrize("upsampling", ["nearest", "bilinear"])
-def test_a_box_equals_the_same_part_of_the_whole(upsampling: str) -> None:
-    values = np.random.default_rng(1).random((6, 9, 11))
-    maps, shape = planted(values, (8, 8), (70, 85)), (70, 85)
-    config = AttentionConfig(upsampling=upsampling)
-    whole = maps_for_network(maps, config, shape)
-    assert np.allclose(maps_for_network(maps, config, shape, (13, 5, 45, 80)), whole[:, 13:45, 5:80])
-    assert whole.min() >= 0
-    assert whole.max() <= 1
-
-
-def test_a_box_beyond_the_image_continues_its_edge() -> None:
-    maps = planted(np.random.default_rng(1).random((1, 4, 4)), (8, 8), (32, 32))
-    found = maps_for_network(maps, NATIVE, (32, 32), (-8, 0, 64, 32))
-    assert np.array_equal(found[:, 0], found[:, 8])
-    assert np.array_equal(found[:, -1], found[:, 39])
-
-
-def test_maps_of_an_image_of_another_size_are_refused() -> None:
-    with pytest.raises(UserError, match=r"\(30, 32\).*\(32, 32\)"):
-        maps_for_network(planted(np.ones((1, 4, 4)), (8, 8), (32, 32)), NATIVE, (30, 32))

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from blobs import blob, scribbled
 
-from napari_diamant.config import AttentionConfig, ModelConfig
-from napari_diamant.engine.attention import maps_for_network
+from napari_diamant.config import AttentionConfig, ModelCard, ModelConfig
 from napari_diamant.engine.dataset import CropSampler, TrainingImage, borrow_maps, prepare
+from napari_diamant.engine.predict import fitting_maps
+from napari_diamant.engine.sliding import Scene
 from napari_diamant.errors import UserError
 from napari_diamant.types import IGNORED
 
@@ -45,8 +46,11 @@ def test_maps_of_a_window_are_those_that_prediction_uses():
     attention = AttentionConfig(scaling="percentile")
     source = blob(1, with_maps=True)
     _, maps, _ = prepare(source, DIAMANT, attention).window(5, 9, 40, 32)
-    expected = maps_for_network(source.maps, attention, (64, 64), box=(5, 9, 45, 41))
-    assert np.allclose(maps, expected, atol=1e-5)
+    card = ModelCard(model=DIAMANT, attention=attention)
+    seen = Scene(
+        np.zeros((64, 64, 3), np.float32), fitting_maps(source.maps, card, (64, 64)), (0, 1, 2), card
+    )
+    assert np.array_equal(maps, seen.maps_in(slice(5, 45), slice(9, 41))[0])
 
 
 @pytest.mark.parametrize("upsampling", ["nearest", "bilinear"])

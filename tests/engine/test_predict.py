@@ -223,6 +223,12 @@ def test_maps_that_are_not_the_models_are_refused(maps, message):
         predict(network, card, picture((40, 40)), maps)
 
 
+def test_maps_of_an_image_of_another_size_are_refused():
+    network, card = model()
+    with pytest.raises(UserError, match=r"\(40, 48\).*\(40, 40\)"):
+        predict(network, card, picture((40, 48)), maps_of((40, 40)))
+
+
 def test_the_shuffled_control_takes_the_maps_of_an_image_of_another_size():
     network, card = model(map_control="shuffled")
     watched = Watched(network)
