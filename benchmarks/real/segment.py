@@ -2,7 +2,7 @@
 
 The data folder is taken from NAPARI_DIAMANT_DATA: `images/` and `masks/` of each set, paired by stem. Images
 are taken in an order that a hash of their names gives, so that no choice is ours; the first go into training,
-the next into the test.
+the next into the test. Options that are not listed here go to `train`, such as `--batch-size 4`.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=9.0)
     parser.add_argument("--arch", nargs="*", default=["diamant", "unet"])
     parser.add_argument("--seed", type=int, default=0)
-    asked = parser.parse_args()
+    asked, recipe = parser.parse_known_args()
     data = Path(os.environ.get("NAPARI_DIAMANT_DATA", "")) / asked.set
     if not (data / "images").is_dir():
         print(
@@ -60,11 +60,11 @@ def main() -> int:
         link(stems[: asked.train], data, work / "train")
         link(stems[asked.train : asked.train + asked.test], data, work / "test")
         for arch in asked.arch:
-            print(json.dumps(measure(arch, work, asked)), flush=True)
+            print(json.dumps(measure(arch, work, asked, recipe)), flush=True)
     return 0
 
 
-def measure(arch: str, work: Path, asked: argparse.Namespace) -> dict[str, object]:
+def measure(arch: str, work: Path, asked: argparse.Namespace, recipe: list[str]) -> dict[str, object]:
     """Train one architecture and score it on the test images."""
     model, start = str(work / f"{arch}.safetensors"), time.perf_counter()
     options = ["--minutes", str(asked.minutes), "--seed", str(asked.seed)]
@@ -72,7 +72,7 @@ def measure(arch: str, work: Path, asked: argparse.Namespace) -> dict[str, objec
         ["--images", str(work / part / "images"), "--masks", str(work / part / "masks")]
         for part in ("train", "test")
     ]
-    run("train", *pairs[0], "--arch", arch, "--out", model, *options)
+    run("train", *pairs[0], "--arch", arch, "--out", model, *options, *recipe)
     trained = time.perf_counter()
     scores = run("evaluate", *pairs[1], "--model", model)
     return {
@@ -80,6 +80,7 @@ def measure(arch: str, work: Path, asked: argparse.Namespace) -> dict[str, objec
         "arch": arch,
         "train": asked.train,
         "test": asked.test,
+        "recipe": recipe,
         "train_seconds": round(trained - start),
         "evaluate_seconds": round(time.perf_counter() - trained),
         "mean": scores["mean"],
