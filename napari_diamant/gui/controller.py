@@ -16,6 +16,7 @@ from napari_diamant.errors import UserError
 from napari_diamant.gui.drop import Intake, sort_paths
 from napari_diamant.gui.head_control import HeadControl
 from napari_diamant.gui.jobs import FineTuneJob, option_words
+from napari_diamant.gui.layers import painted_label
 from napari_diamant.gui.panels.fine_tune import outcome_words
 from napari_diamant.gui.predictor import Predictor, load_labels
 from napari_diamant.gui.presenter import Presenter, can_predict
@@ -261,7 +262,8 @@ class Controller(QObject):
         if sample is None or self.session.mask is None:
             self.presenter.show_samples(self.session)
             return
-        self.session.mask.layer.events.selected_label.connect(self._follow_class)
+        for signal in (self.session.mask.layer.events.selected_label, self.session.mask.layer.events.mode):
+            signal.connect(self._follow_class)
         self.presenter.note(self.session.project, sample)
         self.presenter.show_samples(self.session)
         self.presenter.show_classes(self.session)
@@ -317,7 +319,7 @@ class Controller(QObject):
 
     def _follow_class(self) -> None:
         if self.session.mask is not None:
-            self.view.samples.classes.set_chosen(int(self.session.mask.layer.selected_label))
+            self.view.samples.classes.set_chosen(painted_label(self.session.mask.layer))
 
     def _add_class(self, name: str) -> None:
         with reported():

@@ -95,6 +95,14 @@ def mask_layer(labels: Array, image: Image, classes: tuple[str, ...], metadata: 
     return layer
 
 
+def painted_label(layer: Labels) -> int | None:
+    """Give the label that a press on the canvas paints in the layer's mode, None when it paints nothing."""
+    mode = str(layer.mode)
+    if mode == "erase":
+        return 0
+    return int(layer.selected_label) if mode in ("paint", "fill", "polygon") else None
+
+
 def color_classes(layer: Labels, count: int) -> None:
     """Colour a mask by class."""
     colors: dict[int | None, str] = {index: class_color(index) for index in range(count)}

@@ -80,6 +80,7 @@ class MaskBinding:
 
     def close(self) -> None:
         """Record what is still open and let the layer go."""
+        self._drawing = False
         self.reconcile()
         self.layer.events.paint.disconnect(self._on_paint)
         self.layer.events.labels_update.disconnect(self._on_update)
@@ -95,7 +96,13 @@ class MaskBinding:
         return int(np.count_nonzero(self._overlay != IGNORED))
 
     def reconcile(self, tool: str = "edit") -> bool:
-        """Record whatever differs from what is known, under the name of `tool`; False when that failed."""
+        """Record whatever differs from what is known, under the name of `tool`.
+
+        False when that failed, and in the middle of a stroke, which would become two rows: it comes again.
+        """
+        if self._drawing:
+            self.stale.emit()
+            return False
         if self.layer.data.shape != self._shown.shape:
             self.layer.data = self._shown.copy()
             self.failed.emit(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_diamant.gui.layers import class_color
+from napari_diamant.gui.layers import class_color, painted_label
 from napari_diamant.gui.panels import ModelChoice, SampleItem
 from napari_diamant.gui.panels.samples import State
 from napari_diamant.gui.session import Session
@@ -65,7 +65,7 @@ class Presenter:
         """Show the classes; they can be added to until the first model knows them."""
         names = session.project.classes
         colors = [class_color(index) if index else BACKGROUND for index in range(len(names))]
-        chosen = 1 if session.mask is None else int(session.mask.layer.selected_label)
+        chosen = None if session.mask is None else painted_label(session.mask.layer)
         extendable = not session.project.models()
         self._view.samples.classes.set_classes(names, colors, chosen, extendable)
 

@@ -61,6 +61,7 @@ class Session:
         self._resting: HeadLayers | None = None
         self._own: list[Image] = []
         self._arranging = False
+        self._brush = ("pan_zoom", 1)  # in hand when an image is opened: that of the image before
         viewer.layers.events.removed.connect(self._on_removed)
 
     def open_layer(self, layer: Image) -> Sample:
@@ -202,6 +203,7 @@ class Session:
             layer = mask_layer(labels, self.image, tuple(self.project.classes), tag)
             layer.brush_size = max(4, self.sample.shape[1] // BRUSH_SHARE)
             self.viewer.add_layer(layer)
+            layer.mode, layer.selected_label = self._brush
         color_classes(layer, len(self.project.classes))
         self.viewer.layers.selection.active = layer
         self.mask = MaskBinding(self.project, self.sample.id, layer)
@@ -217,6 +219,7 @@ class Session:
     def _leave(self, keep: Image | None) -> None:
         """Close the image for another one; the layers of its heads wait for the next maps."""
         if self.mask is not None:
+            self._brush = (str(self.mask.layer.mode), int(self.mask.layer.selected_label))
             self.mask.close()
         with self._arrange():
             if self.heads is not None:

@@ -14,7 +14,6 @@ from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import (
     QFileDialog,
     QFrame,
-    QLabel,
     QMenu,
     QScrollArea,
     QSizePolicy,
@@ -25,7 +24,7 @@ from qtpy.QtWidgets import (
 from napari_diamant.gui.controller import Controller
 from napari_diamant.gui.drop import local_paths
 from napari_diamant.gui.panels import FineTunePanel, HeadsPanel, ModelPanel, SamplesPanel
-from napari_diamant.gui.panels.style import Panel, button, note, row
+from napari_diamant.gui.panels.style import Panel, button, note
 from napari_diamant.gui.reader import METADATA_KEY
 from napari_diamant.gui.settings import read_settings
 from napari_diamant.gui.shortcuts import bind_shortcuts, unbind_shortcuts
@@ -145,9 +144,9 @@ class DiamantWidget(QWidget):
         column = QVBoxLayout(content)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
-        for panel in (self._image_panel(), self.model, self.heads, self.samples):
+        for panel in (self._image_panel(), self.model, self.heads):
             column.addWidget(panel)
-        column.addStretch(1)
+        column.addWidget(self.samples, stretch=1)  # its list takes the room that is left
         scroll = QScrollArea()
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QFrame.Shape.NoFrame)
@@ -160,31 +159,29 @@ class DiamantWidget(QWidget):
         outer.addWidget(self.fine_tune)  # always in view: it is where every path leads
         self.setMinimumWidth(WIDTH)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
-        self.samples.body.addWidget(self._start_button())
+        self.samples.tools.addWidget(self._start_button())
 
     def _image_panel(self) -> Panel:
         panel = Panel("Image")
         self._images = ComboBox(choices=self._image_choices, nullable=True, name="image")
         self._images.changed.connect(self._on_chosen)
         self._images.native.setToolTip("The image layer to work on. Files can be dropped here, too.")
-        self._project = QLabel()
-        self._project.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         menu_button = button("Project", "Where images, corrections and models are kept")
         menu = QMenu(menu_button)
         menu.addAction("Open project…", self.ask_open_project)
         menu.addAction("New project…", self.ask_new_project)
         menu_button.setMenu(menu)
+        self._project = panel.remark
+        self._project.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._status = note()
         self._status.hide()
+        panel.header.addWidget(menu_button)
         panel.body.addWidget(self._images.native)
-        panel.body.addLayout(row(self._project, menu_button, stretch=0))
         panel.body.addWidget(self._status)
         return panel
 
     def _start_button(self) -> QWidget:
-        start = button(
-            "Start from layer…", "Take any Labels layer of the same size as the mask to go on from"
-        )
+        start = button("From layer…", "Take any Labels layer of the same size as the mask to go on from")
         self._masks = QMenu(start)
         self._masks.aboutToShow.connect(self._list_masks)
         start.setMenu(self._masks)

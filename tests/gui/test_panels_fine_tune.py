@@ -5,7 +5,6 @@ import pytest
 pytest.importorskip("pytestqt")
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QScrollArea
 
 from napari_diamant.gui.panels import FineTunePanel
 from napari_diamant.gui.panels.fine_tune import outcome_words, time_words
@@ -69,18 +68,20 @@ def test_second_fit_begins_with_empty_curves(panel) -> None:
     )
 
 
-def test_curves_that_open_below_the_visible_part_of_the_dock_are_scrolled_into_it(qtbot) -> None:
-    dock = QScrollArea()
-    qtbot.addWidget(dock)
-    dock.setWidgetResizable(True)
-    panel = FineTunePanel()
-    dock.setWidget(panel)
-    dock.resize(320, 150)
-    dock.show()
-    qtbot.waitExposed(dock)
+def test_curves_are_low_have_whole_epochs_and_fold_away_when_the_fit_is_over(qtbot, panel) -> None:
     panel.on_started()
-    panel.on_progress(epoch(1, loss=0.5, val_dice=0.5))
-    qtbot.waitUntil(lambda: dock.verticalScrollBar().value() > 0)
+    assert not panel._fold.isVisible()
+    for number in (1, 2):
+        panel.on_progress(epoch(number, loss=0.004 * number, val_dice=0.5))
+    qtbot.waitUntil(panel._curves.isVisible)
+    assert panel._curves.height() <= 125
+    axis = panel._curves._lines["loss"].getViewBox().parentItem().getAxis("bottom")
+    ticks = [tick for _, level in axis.tickValues(0.9, 2.1, 100) for tick in level]
+    assert ticks == [1, 2]
+    panel.on_finished({"before": 0.5, "after": 0.6})
+    assert not panel._curves.isVisible()
+    qtbot.mouseClick(panel._fold, LEFT)
+    assert panel._curves.isVisible()
 
 
 def test_cancel_is_asked_once_and_the_next_fit_goes_on_or_starts_anew(qtbot, panel) -> None:

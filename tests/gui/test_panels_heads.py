@@ -9,6 +9,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QColor
 
 from napari_diamant.gui.panels import HeadsPanel
+from napari_diamant.gui.panels.heads import MAX_SIDE
 from napari_diamant.gui.panels.thumbnail import map_images
 
 LEFT = Qt.MouseButton.LeftButton
@@ -23,7 +24,7 @@ def maps() -> np.ndarray:
 def panel(qtbot, maps) -> HeadsPanel:
     panel = HeadsPanel()
     qtbot.addWidget(panel)
-    panel.resize(320, 400)
+    panel.resize(340, 400)
     panel.set_maps(maps, "DINO ViT-S/16", trained=True)
     panel.show()
     qtbot.waitExposed(panel)
@@ -58,7 +59,7 @@ def test_buttons_choose_all_none_or_the_others(qtbot, panel, choice, heads) -> N
     with qtbot.waitSignal(panel.heads_changed) as told:
         qtbot.mouseClick(getattr(panel, choice), LEFT)
     assert told.args == [heads]
-    assert panel.remark.text() == f"{len(heads)} of 6 used"
+    assert panel.remark.text() == f"{len(heads)} of 6"
 
 
 def test_double_click_leaves_one_head_and_solo_again_brings_all_back(qtbot, panel) -> None:
@@ -69,8 +70,16 @@ def test_double_click_leaves_one_head_and_solo_again_brings_all_back(qtbot, pane
         qtbot.mouseRelease(picture, LEFT)
     assert told.args == [[3]]
     with qtbot.waitSignal(panel.heads_changed) as told:
-        qtbot.mouseClick(tile(panel, 3).only, LEFT)
+        tile(panel, 3).only.trigger()
     assert told.args == [[0, 1, 2, 3, 4, 5]]
+
+
+def test_a_head_is_used_alone_from_the_menu_and_by_key(qtbot, panel) -> None:
+    with qtbot.waitSignal(panel.heads_changed) as told:
+        qtbot.keyClick(tile(panel, 4).check, Qt.Key.Key_S)
+    assert told.args == [[4]]
+    assert [action.text() for action in tile(panel, 4).actions()] == ["Use only head 4, or all again\tS"]
+    assert tile(panel, 4).contextMenuPolicy() == Qt.ContextMenuPolicy.ActionsContextMenu
 
 
 def test_every_switch_of_a_head_is_reached_and_pressed_by_keys(qtbot, panel) -> None:
@@ -78,7 +87,7 @@ def test_every_switch_of_a_head_is_reached_and_pressed_by_keys(qtbot, panel) -> 
     check.setFocus()
     with qtbot.waitSignal(panel.heads_changed):
         qtbot.keyClick(check, Qt.Key.Key_Space)
-    for expected in (tile(panel, 0).only, tile(panel, 0).eye, tile(panel, 1).check):
+    for expected in (tile(panel, 0).eye, tile(panel, 1).check):
         panel.focusNextChild()
         assert panel.focusWidget() is expected
         assert expected.toolTip()
@@ -105,7 +114,7 @@ def test_untrained_weights_are_said_loudly_and_trained_ones_quietly(panel, maps)
     assert not panel._banner.isVisible()
     panel.set_maps(maps, "RANDOM weights", trained=False)
     assert panel._banner.isVisible()
-    assert "untrained" in panel._banner.text()
+    assert "Untrained" in panel._banner.text()
     panel.clear()
     assert not panel._banner.isVisible()
     assert panel.heads() == []
@@ -113,13 +122,14 @@ def test_untrained_weights_are_said_loudly_and_trained_ones_quietly(panel, maps)
 
 def test_tiles_stand_side_by_side_as_the_dock_has_room(qtbot, panel) -> None:
     def lines() -> int:
-        return len({tile(panel, number).y() for number in range(6)})
+        return len({each.y() for each in panel._tiles})
 
+    qtbot.waitUntil(lambda: lines() == 1)
+    panel.set_maps(np.zeros((12, 8, 12), np.float32), "DINO ViT-B/16", trained=True)
     qtbot.waitUntil(lambda: lines() == 2)
     panel.resize(900, 400)
     qtbot.waitUntil(lambda: lines() == 1)
-    panel.resize(320, 400)
-    qtbot.waitUntil(lambda: lines() == 2)
+    assert max(each.width() for each in panel._tiles) <= MAX_SIDE
 
 
 def test_one_hot_token_does_not_blacken_the_picture_of_a_map() -> None:

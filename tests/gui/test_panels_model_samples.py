@@ -15,6 +15,7 @@ from napari_diamant.gui.panels import (
     SampleItem,
     SamplesPanel,
 )
+from napari_diamant.gui.panels.samples import HOW_TO_PAINT
 
 LEFT = Qt.MouseButton.LeftButton
 IMAGES = [
@@ -124,7 +125,7 @@ def test_effort_is_said_in_strokes_and_minutes(samples) -> None:
     for strokes, seconds in ((0, 0), (1, 20), (12, 190)):
         samples.set_effort(strokes, seconds)
         said.append(samples._effort.text())
-    assert said == ["No strokes yet", "1 stroke, 20 s", "12 strokes, 3 min"]
+    assert said == [HOW_TO_PAINT, "1 stroke, 20 s", "12 strokes, 3 min"]
 
 
 def test_class_is_chosen_by_its_button_and_followed_silently(qtbot, samples) -> None:
@@ -164,3 +165,21 @@ def test_every_panel_fits_a_dock_320_pixels_wide_with_larger_letters(qtbot, qapp
         made.set_samples([SampleItem(1, "an_image_with_a_name_without_spaces" * 3)], 1)
         made.classes.set_classes(["background", "a class with a long name " * 2], ["#000", "#fff"], 1, True)
     assert made.minimumSizeHint().width() <= 320
+
+
+def test_no_class_is_pressed_while_no_brush_is_in_hand(samples) -> None:
+    samples.classes.set_chosen(1)
+    assert samples.classes._group.checkedId() == 1
+    samples.classes.set_chosen(None)
+    assert samples.classes._group.checkedId() == -1
+    samples.classes.set_chosen(0)
+    assert samples.classes._group.checkedId() == 0
+
+
+def test_a_long_list_shows_what_the_window_has_room_for(qtbot, samples) -> None:
+    samples.set_samples([SampleItem(number, f"gland_{number}") for number in range(40)], 0)
+    line = samples._list.sizeHintForRow(0)
+    samples.resize(340, samples.minimumSizeHint().height())
+    qtbot.waitUntil(lambda: 3 * line <= samples._list.height() < 4 * line + 8)
+    samples.resize(340, samples.minimumSizeHint().height() + 10 * line)
+    qtbot.waitUntil(lambda: samples._list.height() >= 12 * line)

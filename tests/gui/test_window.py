@@ -95,8 +95,8 @@ def canvas(viewer):
 def place(viewer, row: float, column: float) -> QPoint:
     """Give where a pixel of the image lies on the canvas."""
     native = canvas(viewer)
-    zoom = viewer.camera.zoom
-    middle = viewer.camera.center[-2:]
+    camera = viewer.scene.camera if hasattr(viewer, "scene") else viewer.camera  # since napari 0.9
+    zoom, middle = camera.zoom, camera.center[-2:]
     x = native.width() / 2 + (column - middle[1]) * zoom
     y = native.height() / 2 + (row - middle[0]) * zoom
     return QPoint(round(x), round(y))
@@ -146,12 +146,44 @@ def test_a_brush_stroke_of_the_mouse_is_on_disk_when_the_button_is_released(read
     assert kept[50, 25] == IGNORED
 
 
+def test_a_stroke_that_outlasts_the_wait_for_silent_changes_is_still_one_row(ready, viewer):
+    layer = ready.controller.session.mask.layer
+    layer.mode = "erase"
+    native = canvas(viewer)
+    QTest.mousePress(native, LEFT, NO_KEYS, place(viewer, 20, 10))
+    layer.refresh()  # as any redraw does; without the stroke it would be looked at after a moment
+    QTest.qWait(3 * controller.RECONCILE_MS)
+    QTest.mouseMove(native, place(viewer, 20, 40))
+    QTest.mouseRelease(native, LEFT, NO_KEYS, place(viewer, 20, 40))
+    session = ready.controller.session
+    assert session.project.effort(session.sample.id)["strokes"] == 1
+    assert overlay(ready)[20, 11] == overlay(ready)[20, 39] == 0
+
+
 def test_ctrl_z_on_the_canvas_takes_the_stroke_back_in_the_journal(ready, viewer):
     ready.controller.session.mask.layer.mode = "erase"
     stroke(viewer, (20, 10), (20, 40))
     QTest.keyClick(canvas(viewer), Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
     assert mask(ready)[20, 25] == 1
     assert (overlay(ready) == IGNORED).all()
+
+
+def test_a_class_button_puts_the_brush_in_hand_and_the_next_image_keeps_it(ready, viewer, tmp_path, qtbot):
+    buttons = ready.samples.classes
+    assert ready.controller.session.mask.layer.mode == "pan_zoom"
+    assert buttons._group.checkedId() == -1
+    viewer.layers.selection.active = viewer.layers["cells"]
+    click(ready, "0  background")
+    layer = ready.controller.session.mask.layer
+    assert (str(layer.mode), layer.selected_label, viewer.layers.selection.active) == ("paint", 0, layer)
+    stroke(viewer, (20, 10), (20, 40))
+    assert overlay(ready)[20, 25] == 0
+    drop(ready, [write_image(tmp_path / "other.png", 1)])
+    qtbot.waitUntil(lambda: ready.controller.session.sample.name == "other")
+    assert (str(ready.controller.session.mask.layer.mode), buttons._group.checkedId()) == ("paint", 0)
+    layer = ready.controller.session.mask.layer
+    layer.mode = "pan_zoom"
+    assert buttons._group.checkedId() == -1
 
 
 def test_unticking_a_head_changes_the_mask_but_not_what_the_user_has_painted(ready, viewer, qtbot):
@@ -218,6 +250,14 @@ def test_a_fit_is_started_watched_and_told(ready, viewer, qtbot):
     with qtbot.waitSignal(ready.controller.job.finished, timeout=20000):
         pass
     assert any("0.500 → 0.750" in text for text in said())
+
+
+def test_the_tools_of_correction_stay_in_view_while_a_fit_draws_its_curves(ready, viewer, qtbot):
+    viewer.window.resize(1500, 940)
+    ready.fine_tune.on_started()
+    ready.fine_tune.on_progress({"epoch": 1, "loss": 0.5, "val_dice": 0.5, "message": "Epoch 1 of 9"})
+    for panel in (ready.heads, ready.samples, ready.fine_tune):
+        qtbot.waitUntil(lambda panel=panel: panel.visibleRegion().boundingRect() == panel.rect())
 
 
 def test_cancel_ends_the_fit_within_a_second_and_the_corrections_stay(ready, viewer, qtbot):

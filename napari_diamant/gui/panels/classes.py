@@ -43,7 +43,7 @@ class ClassSelector(QWidget):
         self._names: list[str] = []
 
     def set_classes(
-        self, names: Sequence[str], colours: Sequence[str], chosen: int, extendable: bool
+        self, names: Sequence[str], colours: Sequence[str], chosen: int | None, extendable: bool
     ) -> None:
         """Show the classes.
 
@@ -54,7 +54,7 @@ class ClassSelector(QWidget):
         colours
             One per class, as Qt names colours: ``"#ff8800"``.
         chosen
-            Label painted now.
+            Label the brush paints, None for no brush in hand.
         extendable
             True while classes can be added: no model was trained yet.
         """
@@ -70,10 +70,15 @@ class ClassSelector(QWidget):
         self._add.setVisible(extendable)
         self.set_chosen(chosen)
 
-    def set_chosen(self, label: int) -> None:
-        """Follow a choice made by other means, without telling anyone."""
-        if (made := self._group.button(label)) is not None:
+    def set_chosen(self, label: int | None) -> None:
+        """Show which class the brush paints, None for no brush in hand, without telling anyone."""
+        made = None if label is None else self._group.button(label)
+        if made is not None:
             made.setChecked(True)
+        elif (former := self._group.checkedButton()) is not None:
+            self._group.setExclusive(False)  # an exclusive group keeps one button pressed
+            former.setChecked(False)
+            self._group.setExclusive(True)
 
     def _button(self, label: int, name: str, colour: str) -> QPushButton:
         side = line_height(self)

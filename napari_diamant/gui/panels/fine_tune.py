@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import QTimer, Signal
-from qtpy.QtWidgets import QCheckBox, QDoubleSpinBox, QLabel, QProgressBar, QScrollArea, QWidget
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QCheckBox, QDoubleSpinBox, QLabel, QProgressBar, QWidget
 
-from napari_diamant.gui.panels.curves import SERIES, Curves
-from napari_diamant.gui.panels.style import ACCENT, Panel, button, note, primary_button, row
+from napari_diamant.gui.panels.curves import Curves
+from napari_diamant.gui.panels.style import ACCENT, Panel, button, note, primary_button, row, small_button
 from napari_diamant.types import JSON
 
-_KEYS = (("loss", "loss"), ("val_loss", "held-out loss"), ("val_dice", "held-out Dice"))
+LEAST_MINUTES = 0.1
 
 
 class FineTunePanel(Panel):
-    """Start, progress, curves and outcome of one fit.
+    """Start, progress, curves (folded away once the fit is over) and outcome of one fit.
 
     Attributes
     ----------
@@ -43,15 +43,15 @@ class FineTunePanel(Panel):
             "Cancel", "Stop the fit now and give its memory back; the model stays as it was"
         )
         self._curves = Curves()
-        self._key = note(
-            "   ".join(f'<span style="color:{SERIES[key]}">●</span> {word}' for key, word in _KEYS)
-        )
+        self._fold = small_button("Curves", "Show or fold away the curves of the last fit")
+        self._fold.setCheckable(True)
         self._status = note()
         self._why = note()
         self._lay_out()
         self._start.clicked.connect(self._ask_start)
         self._cancel.clicked.connect(self._ask_cancel)
-        for later in (self._afresh, self._curves, self._key, self._status):
+        self._fold.toggled.connect(self._curves.setVisible)
+        for later in (self._afresh, self._curves, self._fold, self._status):
             later.hide()
         self.set_ready(False, "Open an image and correct its mask first.")
         self._show_running(False)
@@ -66,6 +66,8 @@ class FineTunePanel(Panel):
     def on_started(self) -> None:
         """Show that the fit has begun."""
         self._curves.clear_points()
+        self._fold.setChecked(False)
+        self._fold.hide()
         self._bar.setRange(0, 0)
         self._say("Starting: reading the images and their corrections…")
         self._cancel.setEnabled(True)
@@ -76,10 +78,9 @@ class FineTunePanel(Panel):
         self._bar.setRange(0, int(event.get("total") or 0))
         self._bar.setValue(int(event.get("done") or 0))
         self._curves.add(event)
-        if event.get("epoch") is not None and self._curves.isHidden():
-            self._curves.show()
-            self._key.show()
-            QTimer.singleShot(0, self._reveal)
+        if event.get("epoch") is not None and self._fold.isHidden():
+            self._fold.show()
+            self._fold.setChecked(True)
         self._say(_progress_words(event))
 
     def on_finished(self, result: JSON) -> None:
@@ -105,16 +106,9 @@ class FineTunePanel(Panel):
         self.body.addWidget(self._start)
         self.body.addLayout(row(self._budget, self._minutes, self._afresh, stretch=1))
         self.body.addLayout(row(self._bar, self._cancel, stretch=0))
-        for widget in (self._curves, self._key, self._status, self._why):
+        self.header.addWidget(self._fold)
+        for widget in (self._curves, self._status, self._why):
             self.body.addWidget(widget)
-
-    def _reveal(self) -> None:
-        # The curves have made the panel higher than the part of the dock that was in view.
-        around = self.parentWidget()
-        while around is not None and not isinstance(around, QScrollArea):
-            around = around.parentWidget()
-        if around is not None:
-            around.ensureWidgetVisible(self._status)
 
     def _say(self, words: str, loud: bool = False) -> None:
         self._status.setText(words)
@@ -132,6 +126,8 @@ class FineTunePanel(Panel):
 
     def _show_running(self, running: bool) -> None:
         self._running = running
+        if not running:
+            self._fold.setChecked(False)  # gives its room back to the work
         for widget in (self._start, self._budget, self._minutes):
             widget.setVisible(not running)
         self._why.setVisible(not running and not self._ready)
@@ -143,7 +139,7 @@ class FineTunePanel(Panel):
 
 def _minutes_box(minutes: float) -> QDoubleSpinBox:
     box = QDoubleSpinBox()
-    box.setRange(0.5, 24 * 60)
+    box.setRange(LEAST_MINUTES, 24 * 60)
     box.setDecimals(1)
     box.setSuffix(" min")
     box.setValue(minutes)

@@ -5,22 +5,29 @@ from __future__ import annotations
 import math
 from collections.abc import Collection
 
-from qtpy.QtCore import QTimer, Signal
-from qtpy.QtGui import QResizeEvent
+from qtpy.QtCore import Qt, QTimer, Signal
+from qtpy.QtGui import QAction, QKeyEvent, QResizeEvent
 from qtpy.QtWidgets import QCheckBox, QGridLayout, QSizePolicy, QVBoxLayout, QWidget
 
-from napari_diamant.gui.panels.signs import SignButton, draw_eye, draw_solo
-from napari_diamant.gui.panels.style import Panel, banner, button, note, row
+from napari_diamant.gui.panels.signs import SignButton, draw_eye
+from napari_diamant.gui.panels.style import Panel, banner, note, row, small_button
 from napari_diamant.gui.panels.thumbnail import Thumbnail, map_images
 from napari_diamant.types import Array
 
 DEBOUNCE_MS = 150
-SPACING = 6
-UNTRAINED = "Random, untrained weights: the maps show noise and darkness, not learned attention."
+SPACING = 4
+MAX_SIDE = 96
+"""Widest thumbnail in pixels: a wide dock gets larger ones, and still keeps room for the work below."""
+
+UNTRAINED = "Untrained: shows noise, not attention"
+UNTRAINED_TIP = (
+    "The transformer has random weights. Its maps follow noise and darkness and tell nothing about tissue. "
+    "Choose trained ones with In use ▸ Change weights…"
+)
 
 
 class HeadTile(QWidget):
-    """One head: its map, a check box, and buttons for "only this one" and "show as a layer".
+    """One head: its map, a check box, an eye for "show as a layer", and "only this one" in its menu.
 
     Attributes
     ----------
@@ -36,26 +43,43 @@ class HeadTile(QWidget):
 
     def __init__(self, head: int, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.picture = Thumbnail()
-        self.picture.setToolTip(f"Attention head {head}. Click: use it or not. Double click: only this head.")
-        self.check = QCheckBox(str(head))
+        self.picture = Thumbnail(str(head))
+        self.picture.setToolTip(
+            f"Attention head {head}. Click: use it or not. Double click or S: only this head; again: all."
+        )
+        self.check = QCheckBox()
         self.check.setChecked(True)
         self.check.setAccessibleName(f"Use head {head}")
         self.check.setToolTip(f"The model uses head {head}. Un-tick it to see the mask without it.")
-        self.only = SignButton(draw_solo, f"Use only head {head}; press again for all of them")
+        self.only = self._solo_action(head)
         self.eye = SignButton(draw_eye, f"Show head {head} as a layer on the image", checkable=True)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         layout.addWidget(self.picture)
-        layout.addLayout(row(self.check, self.only, self.eye, stretch=0))
+        layout.addLayout(row(self.check, self.eye, stretch=0))
+        self.setMaximumWidth(MAX_SIDE)
         self.check.toggled.connect(self._mark)
         self.eye.toggled.connect(self._mark)
         self.check.clicked.connect(self.used_changed)
         self.eye.clicked.connect(self.layer_toggled)
-        self.only.clicked.connect(self.solo)
+        self.only.triggered.connect(lambda: self.solo.emit())
         self.picture.clicked.connect(self.check.click)
         self.picture.double_clicked.connect(self.solo)
+
+    def _solo_action(self, head: int) -> QAction:
+        """Offer "only this head" by right click, by the menu key and, while the tile has the focus, by S."""
+        action = QAction(f"Use only head {head}, or all again\tS", self)
+        self.addAction(action)
+        self.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
+        return action
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Take S; every other key goes on to the panel."""
+        if event.key() == Qt.Key.Key_S and event.modifiers() == Qt.KeyboardModifier.NoModifier:
+            self.only.trigger()
+        else:
+            super().keyPressEvent(event)
 
     def _mark(self) -> None:
         self.picture.mark(self.check.isChecked(), self.eye.isChecked())
@@ -84,10 +108,12 @@ class HeadsPanel(Panel):
         self._timer.setInterval(DEBOUNCE_MS)
         self._timer.timeout.connect(self._tell)
         self._banner = banner()
+        self._banner.setToolTip(UNTRAINED_TIP)
         self._words = note()
-        self._all = button("All", "The model uses every head")
-        self._none = button("None", "The model uses no head: it sees the image alone")
-        self._invert = button("Invert", "Exchange the heads that are used and those that are not")
+        self.remark.setToolTip("Heads that the model uses")
+        self._all = small_button("All", "The model uses every head")
+        self._none = small_button("None", "The model uses no head: it sees the image alone")
+        self._invert = small_button("Invert", "Exchange the heads that are used and those that are not")
         self._all.clicked.connect(lambda: self._choose(range(len(self._tiles))))
         self._none.clicked.connect(lambda: self._choose(()))
         self._invert.clicked.connect(lambda: self._choose(set(range(len(self._tiles))) - set(self.heads())))
@@ -97,9 +123,11 @@ class HeadsPanel(Panel):
         self._grid = QGridLayout(self._field)
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setSpacing(SPACING)
+        self._grid.setAlignment(Qt.AlignmentFlag.AlignLeft)
+        for choice in (self._all, self._none, self._invert):
+            self.header.addWidget(choice)
         self.body.addWidget(self._banner)
         self.body.addWidget(self._words)
-        self.body.addLayout(row(self._all, self._none, self._invert))
         self.body.addWidget(self._field)
         self.clear()
 
@@ -171,7 +199,8 @@ class HeadsPanel(Panel):
     def _arrange(self) -> None:
         if not self._tiles:
             return
-        room = max(1, self._field.width() // (self._tiles[0].minimumSizeHint().width() + SPACING))
+        least = self._tiles[0].minimumSizeHint().width() + SPACING
+        room = max(1, (self._field.width() + SPACING) // least)
         lines = math.ceil(len(self._tiles) / room)
         columns = math.ceil(len(self._tiles) / lines)  # as many in each line, rather than a rest in the last
         for number, tile in enumerate(self._tiles):
@@ -193,7 +222,7 @@ class HeadsPanel(Panel):
 
     def _summarise(self) -> None:
         used, count = len(self.heads()), len(self._tiles)
-        self.remark.setText(f"{used} of {count} used" if count else "")
+        self.remark.setText(f"{used} of {count}" if count else "")
         for widget in (self._all, self._none, self._invert, self._field):
             widget.setVisible(count > 0)
 

@@ -13,8 +13,10 @@ from napari_diamant.gui.panels.classes import ClassSelector
 from napari_diamant.gui.panels.signs import SignButton, draw_previous, draw_redo, draw_undo, state_icon
 from napari_diamant.gui.panels.style import Panel, button, line_height, note, row
 
-MAX_ROWS = 6
-"""Longer lists scroll."""
+LEAST_ROWS = 3
+"""Lines of the list that are in view however low the window is; a higher window shows more."""
+
+HOW_TO_PAINT = "Choose a class, then paint."
 
 State = Literal["new", "corrected", "reviewed"]
 
@@ -39,7 +41,7 @@ class SampleItem:
 
 
 class SamplesPanel(Panel):
-    """Images of the project, and the work on the one in view.
+    """Images of the project, and the work on the one in view; `tools` is the line of the strokes.
 
     Signals
     -------
@@ -67,7 +69,7 @@ class SamplesPanel(Panel):
         self.classes = ClassSelector()
         self._undo = SignButton(draw_undo, "Take back the last stroke (Ctrl+Z)")
         self._redo = SignButton(draw_redo, "Do the stroke again (Ctrl+Shift+Z)")
-        self._effort = note("No strokes yet")
+        self._effort = note(HOW_TO_PAINT)
         self._previous = SignButton(draw_previous, "Open the image before this one")
         self._reviewed = QPushButton("Mark as reviewed")
         self._reviewed.setCheckable(True)
@@ -80,9 +82,11 @@ class SamplesPanel(Panel):
         self._list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._list.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.body.addWidget(self.classes)
-        self.body.addLayout(row(self._effort, self._undo, self._redo, stretch=0))
+        self.tools = row(self._effort, self._undo, self._redo, stretch=0)
+        self.body.addLayout(self.tools)
         self.body.addLayout(row(self._previous, self._reviewed, self._next, stretch=1))
-        self.body.addWidget(self._list)
+        self.body.addWidget(self._list, stretch=100)
+        self.body.addStretch(1)  # takes what a short list leaves
         self._connect()
         self.set_samples([], None)
         self.set_can_undo(False, False)
@@ -102,10 +106,9 @@ class SamplesPanel(Panel):
                 self._list.setCurrentItem(item)
         done = sum(sample.state == "reviewed" for sample in samples)
         self.remark.setText(f"{done} of {len(samples)} reviewed" if samples else "")
-        rows = min(len(samples), MAX_ROWS)
-        self._list.ensurePolished()  # the height of a line is the theme's only now
-        self._list.setFixedHeight(rows * self._list.sizeHintForRow(0) + 2 * self._list.frameWidth() + 4)
         self._list.setVisible(bool(samples))
+        self._list.setMinimumHeight(self._height_of(min(len(samples), LEAST_ROWS)))
+        self._list.setMaximumHeight(self._height_of(len(samples)))
         now = next((sample for sample in samples if sample.id == current), None)
         self.set_reviewed(now is not None and now.state == "reviewed")
         for widget in (self._reviewed, self.classes):
@@ -122,7 +125,7 @@ class SamplesPanel(Panel):
         """Say how much work went into the image in view."""
         minutes = f"{seconds / 60:.0f} min" if seconds >= 60 else f"{seconds:.0f} s"
         plural = "stroke" if strokes == 1 else "strokes"
-        self._effort.setText(f"{strokes} {plural}, {minutes}" if strokes else "No strokes yet")
+        self._effort.setText(f"{strokes} {plural}, {minutes}" if strokes else HOW_TO_PAINT)
 
     def set_can_undo(self, undo: bool, redo: bool) -> None:
         """Enable the two arrows."""
@@ -139,6 +142,10 @@ class SamplesPanel(Panel):
         self._reviewed.clicked.connect(self._toggle_reviewed)
         self._list.itemActivated.connect(self._choose)
         self._list.itemClicked.connect(self._choose)
+
+    def _height_of(self, rows: int) -> int:
+        self._list.ensurePolished()  # the height of a line is the theme's only now
+        return int(rows * self._list.sizeHintForRow(0) + 2 * self._list.frameWidth() + 4)
 
     def _toggle_reviewed(self, reviewed: bool) -> None:
         self.set_reviewed(reviewed)

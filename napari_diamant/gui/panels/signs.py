@@ -67,14 +67,6 @@ def draw_eye(painter: QPainter, square: QRectF, colour: QColor, on: bool) -> Non
         painter.drawLine(square.bottomLeft(), square.topRight())
 
 
-def draw_solo(painter: QPainter, square: QRectF, colour: QColor, on: bool) -> None:
-    """Draw a ring with a full centre: this one alone."""
-    painter.setPen(QPen(colour, max(1.2, square.width() / 12)))
-    painter.drawEllipse(square.center(), square.width() * 0.42, square.width() * 0.42)
-    painter.setBrush(colour)
-    painter.drawEllipse(square.center(), square.width() * 0.16, square.width() * 0.16)
-
-
 def draw_undo(painter: QPainter, square: QRectF, colour: QColor, on: bool) -> None:
     """Draw an arrow that turns back."""
     painter.setPen(QPen(colour, max(1.4, square.width() / 9)))

@@ -8,6 +8,7 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QPushButton,
+    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
@@ -90,6 +91,14 @@ def button(text: str, tip: str) -> QPushButton:
     """Make a plain button that says in its tooltip what will happen."""
     made = QPushButton(text)
     made.setToolTip(tip)
+    return made
+
+
+def small_button(text: str, tip: str) -> QPushButton:
+    """Make a button low enough for the header of a panel."""
+    made = button(text, tip)
+    made.setStyleSheet("padding: 1px 4px;")
+    made.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
     return made
 
 

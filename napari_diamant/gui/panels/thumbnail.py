@@ -36,6 +36,11 @@ def _image(colours: NDArray[np.uint8]) -> QImage:
 class Thumbnail(QWidget):
     """A map in a square: dimmed while the model does not use it, ringed while it is a layer.
 
+    Parameters
+    ----------
+    name
+        Written into its corner.
+
     Attributes
     ----------
     clicked, double_clicked
@@ -45,8 +50,9 @@ class Thumbnail(QWidget):
     clicked = Signal()
     double_clicked = Signal()
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, name: str = "", parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._name = name
         self._image = QImage()
         self._used = True
         self._ringed = False
@@ -80,10 +86,18 @@ class Thumbnail(QWidget):
         width, height = self._image.width() * scale, self._image.height() * scale
         place = QRectF((self.width() - width) / 2, (self.height() - height) / 2, width, height)
         painter.drawImage(place, self._image)
+        painter.setOpacity(1.0)
+        self._write_name(painter)
         if self._ringed:
-            painter.setOpacity(1.0)
             painter.setPen(QPen(QColor(ACCENT).lighter(125), 2))
             painter.drawRect(QRectF(self.rect()).adjusted(1, 1, -1, -1))
+
+    def _write_name(self, painter: QPainter) -> None:
+        text = painter.fontMetrics().boundingRect(self._name)
+        plate = QRectF(0, 0, text.width() + 8, text.height())
+        painter.fillRect(plate, QColor(0, 0, 0, 160))
+        painter.setPen(QColor("white"))
+        painter.drawText(plate, Qt.AlignmentFlag.AlignCenter, self._name)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         """Remember that a click began here."""
