@@ -14,9 +14,9 @@ from napari_diamant.config import TrainConfig
 from napari_diamant.engine import device as devices
 from napari_diamant.engine.dataset import Batch, CropSampler
 from napari_diamant.engine.resume import State
-from napari_diamant.engine.schedule import Budget, learning_rate
+from napari_diamant.engine.schedule import Budget, Costs, learning_rate
 from napari_diamant.engine.step import Stepper
-from napari_diamant.engine.validation import EPOCH_PIXELS, HeldOut, Scores
+from napari_diamant.engine.validation import EPOCH_PIXELS, FINAL_PIXELS, HeldOut, Scores
 from napari_diamant.errors import UserError
 from napari_diamant.types import JSON, Progress, Report
 
@@ -28,6 +28,15 @@ LEAST_STEPS = 25
 
 EPOCHS_IN_TIME = 10
 """Fewest epochs of a fit that minutes alone end, so that a slow machine has a curve to show as well."""
+
+SCORE_SHARE, EPOCHS_AT_LEAST = 0.1, 4
+"""Largest share of such a fit's time that goes into scores; the curve keeps this many points all the same."""
+
+UNBOUNDED = 2**40
+"""Steps that no epoch reaches: time ends it."""
+
+STATE_SHARE = 0.05
+"""Largest share of a fit's time that goes into saving its state, but for the first."""
 
 
 @dataclass
@@ -42,9 +51,9 @@ class Moment:
         Seconds the fit had run when the process began.
     stale
         Epochs since the best held-out Dice.
-    best_score, best
-        That Dice with the negative loss, which decides between equals, and their weights; None
-        before there are any.
+    best_scores, best
+        The scores with that Dice, the loss deciding between equals, and their weights; None before there
+        are any.
     history
         One object per epoch.
     before
@@ -55,7 +64,7 @@ class Moment:
     epoch: int = 0
     elapsed: float = 0.0
     stale: int = 0
-    best_score: tuple[float, float] | None = None
+    best_scores: dict[str, float] | None = None
     best: dict[str, Tensor] | None = None
     history: list[JSON] = field(default_factory=list)
     before: dict[str, float] | None = None
@@ -88,9 +97,8 @@ class Loop:
         one_pass = -(-len(sampler.images) // config.batch_size)
         self.steps_per_epoch = config.steps_per_epoch or max(LEAST_STEPS, one_pass)
         self.budget = Budget.of(config, self.steps_per_epoch)
-        by_time = config.minutes is not None and config.epochs is None
-        self._longest_epoch = 60 * (config.minutes or 0) / EPOCHS_IN_TIME if by_time else float("inf")
-        self._began, self._first_step, self._told = time.monotonic(), 0, 0.0
+        self.costs = Costs()
+        self._began, self._first_step, self._told, self._kept = time.monotonic(), 0, 0.0, -float("inf")
 
     @property
     def elapsed(self) -> float:
@@ -99,8 +107,9 @@ class Loop:
 
     @property
     def progress(self) -> float:
-        """Part of the budget that is used up."""
-        return self.budget.progress(self.moment.step, self.elapsed)
+        """Part of the budget that is used up, with what the end of the fit will take set aside."""
+        last = self.costs.score * (1 + self.held_out.times_as_many(EPOCH_PIXELS, FINAL_PIXELS))
+        return self.budget.progress(self.moment.step, self.elapsed, self.costs.step + last + self.costs.keep)
 
     @property
     def finished(self) -> bool:
@@ -115,7 +124,9 @@ class Loop:
         return self.held_out.score(self.stepper.network, self.device, pixels)
 
     def run(self, keep: Callable[[State], None]) -> None:
-        """Learn until the budget or the patience is used up, and hand a state to `keep` after every epoch.
+        """Learn until the budget or the patience is used up, and hand states to `keep` after epochs.
+
+        Where epochs are so short that saving would take a good part of the time, some are not saved.
 
         Raises
         ------
@@ -124,12 +135,19 @@ class Loop:
         """
         while not self.finished:
             self._epoch()
-            keep(self.state())
+            if self.finished or STATE_SHARE * (self.elapsed - self._kept) >= self.costs.keep:
+                with self.costs.measured("keep"):
+                    keep(self.state())
+                self._kept = self.elapsed
 
-    def restore_best(self) -> None:
-        """Go back to the weights that scored best on the held-out part, where one was scored."""
+    def finish(self) -> dict[str, float] | None:
+        """Go back to the weights that scored best on the held-out part, and give their final scores."""
         if self.moment.best is not None:
             self.stepper.bare.load_state_dict(self.moment.best)
+            if self.held_out.times_as_many(EPOCH_PIXELS, FINAL_PIXELS) == 0:
+                return self.moment.best_scores
+        scores = self.score(FINAL_PIXELS)
+        return scores.as_dict() if scores else None
 
     def state(self) -> State:
         """Give all that `load` needs to go on from here."""
@@ -151,9 +169,11 @@ class Loop:
         self.stepper.network.train()
         losses = []
         ahead = 0 if self.device.type == "cpu" else AHEAD
-        for batch in self.sampler.batches(first, first + self.steps_per_epoch, self.config.batch_size, ahead):
-            losses.append(self._step(batch))
-            if self.progress >= 1 or time.monotonic() - began >= self._longest_epoch:
+        longest = self.config.steps_per_epoch or (UNBOUNDED if self._by_time else self.steps_per_epoch)
+        for batch in self.sampler.batches(first, first + longest, self.config.batch_size, ahead):
+            with self.costs.measured("step"):
+                losses.append(self._step(batch))
+            if self._epoch_is_over(len(losses), time.monotonic() - began):
                 break
         loss = float(torch.stack(losses).mean())
         if not isfinite(loss):
@@ -164,6 +184,20 @@ class Loop:
         rate = len(losses) * self.config.batch_size / (time.monotonic() - began)
         moment.epoch += 1
         self._judge({"epoch": moment.epoch, "loss": loss, "images_per_second": rate})
+
+    @property
+    def _by_time(self) -> bool:
+        return self.config.epochs is None
+
+    def _epoch_is_over(self, steps: int, seconds: float) -> bool:
+        """Tell whether a score is due; where time ends the fit, not before it is worth its own time."""
+        if self.progress >= 1:
+            return True
+        if not self._by_time or self.budget.seconds is None:
+            return False
+        worth = min(self.costs.score / SCORE_SHARE, self.budget.seconds / EPOCHS_AT_LEAST)
+        long = steps >= self.steps_per_epoch or seconds >= self.budget.seconds / EPOCHS_IN_TIME
+        return long and seconds >= worth
 
     def _step(self, batch: Batch) -> Tensor:
         part = self.stepper.part
@@ -178,13 +212,14 @@ class Loop:
 
     def _judge(self, entry: JSON) -> None:
         """Score the network after an epoch, remember it when it is the best so far, and tell."""
-        scores, moment = self.score(EPOCH_PIXELS), self.moment
+        moment = self.moment
+        with self.costs.measured("score"):
+            scores = self.score(EPOCH_PIXELS)
         if scores is not None:
             entry |= {"val_loss": scores.loss, "val_dice": scores.dice}
             moment.stale += 1
-            reached = (scores.dice, -scores.loss)
-            if moment.best_score is None or reached > moment.best_score:
-                moment.stale, moment.best_score = 0, reached
+            if moment.best_scores is None or _rank(scores.as_dict()) > _rank(moment.best_scores):
+                moment.stale, moment.best_scores = 0, scores.as_dict()
                 weights = self.stepper.bare.state_dict()
                 moment.best = {name: value.detach().clone() for name, value in weights.items()}
         moment.history.append(entry)
@@ -195,9 +230,15 @@ class Loop:
         self._told = self.elapsed
         done = max(1, self.moment.step - self._first_step)
         per_step = (time.monotonic() - self._began) / done
-        left = self.budget.seconds_left(self.moment.step, self.elapsed, per_step)
+        left = (
+            0.0 if self.progress >= 1 else self.budget.seconds_left(self.moment.step, self.elapsed, per_step)
+        )
         epochs = self.config.epochs or ceil(max(1, self.moment.epoch) / max(self.progress, 0.01))
         outlook: JSON = {"epochs": epochs, "seconds_left": left, "device": devices.words(self.device)}
         if self.device.type == "cuda":
             outlook["peak_memory_mb"] = torch.cuda.max_memory_allocated(self.device) / 2**20
         self.report(Progress(message, round(100 * self.progress), 100, {**values, **outlook}))
+
+
+def _rank(scores: dict[str, float]) -> tuple[float, float]:
+    return scores["dice"], -scores["loss"]

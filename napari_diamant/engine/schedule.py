@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import cos, pi
+from typing import Literal
 
 from napari_diamant.config import TrainConfig
 
@@ -35,10 +39,13 @@ class Budget:
         steps = None if config.epochs is None else config.epochs * steps_per_epoch
         return cls(steps, None if config.minutes is None else config.minutes * 60)
 
-    def progress(self, step: int, elapsed: float) -> float:
-        """Give the part that is used up, in [0, 1], after `step` steps and `elapsed` seconds."""
+    def progress(self, step: int, elapsed: float, reserve: float = 0.0) -> float:
+        """Give the part that is used up, in [0, 1], after `step` steps and `elapsed` seconds.
+
+        `reserve` is the time that is needed after the last step; at most half of the budget is set aside.
+        """
         by_steps = step / self.steps if self.steps else 0.0
-        by_time = elapsed / self.seconds if self.seconds else 0.0
+        by_time = (elapsed + min(reserve, self.seconds / 2)) / self.seconds if self.seconds else 0.0
         return min(1.0, max(by_steps, by_time))
 
     def seconds_left(self, step: int, elapsed: float, seconds_per_step: float) -> float:
@@ -46,6 +53,22 @@ class Budget:
         by_steps = (self.steps - step) * seconds_per_step if self.steps else float("inf")
         by_time = self.seconds - elapsed if self.seconds else float("inf")
         return max(0.0, min(by_steps, by_time))
+
+
+@dataclass
+class Costs:
+    """Seconds that the newest of each took: an optimiser step, a held-out score, a saved state."""
+
+    step: float = 0.0
+    score: float = 0.0
+    keep: float = 0.0
+
+    @contextmanager
+    def measured(self, what: Literal["step", "score", "keep"]) -> Iterator[None]:
+        """Time what is done inside."""
+        began = time.monotonic()
+        yield
+        setattr(self, what, time.monotonic() - began)
 
 
 def learning_rate(progress: float, step: int) -> float:

@@ -22,7 +22,7 @@ from napari_diamant.engine.resume import State, fingerprint, load_state, save_st
 from napari_diamant.engine.split import Split, split
 from napari_diamant.engine.step import Stepper, accelerator_for
 from napari_diamant.engine.transfer import Start, start
-from napari_diamant.engine.validation import FINAL_PIXELS, HeldOut, Scores
+from napari_diamant.engine.validation import FINAL_PIXELS, HeldOut
 from napari_diamant.errors import UserError
 from napari_diamant.types import IGNORED, JSON, Progress, Report, silent
 
@@ -70,7 +70,7 @@ def fit(
 ) -> FitResult:
     """Train a network on labelled images and write its checkpoint.
 
-    The frozen transformer is never run: its maps come with the images. After every epoch the state is written
+    The frozen transformer is never run: its maps come with the images. After epochs the state is written
     beside `out`; it is deleted when the checkpoint is there. The same seed gives the same weights on a CPU in
     float32, also when the fit was killed and continued, as long as epochs and not minutes end it.
 
@@ -106,13 +106,12 @@ def fit(
         mark = fingerprint(images, (model, config, attention), beginning.parent)
         _begin(loop, beginning, load_state(state_path(out), mark) if resume else None)
         loop.run(lambda state: save_state(state_path(out), state, mark))
-        loop.restore_best()
-        after = loop.score(FINAL_PIXELS)
+        after = loop.finish()
     card = _card(parts, (model, config, attention), beginning, (loop.moment.before, after))
     checkpoint.save(out, loop.stepper.bare, card)
     state_path(out).unlink(missing_ok=True)
     before, history = loop.moment.before, loop.moment.history
-    return FitResult(out, card, before, after.as_dict() if after else {}, parts.words, history, loop.elapsed)
+    return FitResult(out, card, before, after or {}, parts.words, history, loop.elapsed)
 
 
 def _usable(images: Sequence[TrainingImage], model: ModelConfig, config: TrainConfig) -> list[TrainingImage]:
@@ -196,7 +195,7 @@ def _card(
     parts: Split,
     configs: tuple[ModelConfig, TrainConfig, AttentionConfig | None],
     beginning: Start,
-    scores: tuple[dict[str, float] | None, Scores | None],
+    scores: tuple[dict[str, float] | None, dict[str, float] | None],
 ) -> ModelCard:
     """Describe the result: where it comes from, what it has learned from, how good it is.
 
@@ -215,7 +214,7 @@ def _card(
         learned_from=tuple(sorted({*earlier, *(image.content_hash for image in parts.learned)})),
         held_out=tuple(sorted({image.content_hash for image in parts.held})) if parts.whole else (),
         scores={
-            **(after.as_dict() if after else {}),
+            **(after or {}),
             **{f"before {name}": value for name, value in (before or {}).items()},
         },
         versions=_versions(),

@@ -16,6 +16,7 @@ from napari_diamant.config import AttentionConfig, ModelConfig, TrainConfig
 from napari_diamant.engine import checkpoint
 from napari_diamant.engine.resume import load_state, save_state, state_path
 from napari_diamant.engine.train import fit
+from napari_diamant.engine.validation import HeldOut
 from napari_diamant.errors import UserError
 from napari_diamant.types import IGNORED
 
@@ -115,7 +116,7 @@ def test_a_killed_fit_goes_on_to_the_state_it_would_have_reached(tmp_path):
     fit(*task(), killed, attention=AttentionConfig(), resume=True, report=news)
     result = fit(*task(), whole, attention=AttentionConfig())
     assert "Continued after epoch" in news.messages
-    assert min(progress.values["epoch"] for progress in news if "epoch" in progress.values) > 2
+    assert min(progress.values["epoch"] for progress in news if "epoch" in progress.values) > 1
     assert_same_weights(killed, whole)
     assert len(result.history) == RECIPE.epochs
 
@@ -169,6 +170,40 @@ def test_minutes_end_a_fit(tmp_path):
     assert lasts == sorted(lasts, reverse=True)
     assert lasts[-1] == 0
     assert news[-1].done == news[-1].total == 100
+
+
+def test_minutes_include_the_scores_which_take_a_small_part_of_them(tmp_path, monkeypatch):
+    quick, calls = HeldOut.score, []
+
+    def slow(*arguments):
+        calls.append(time.sleep(0.25))
+        return quick(*arguments)
+
+    monkeypatch.setattr(HeldOut, "score", slow)
+    recipe = QUICK.model_copy(
+        update={"epochs": None, "steps_per_epoch": None, "minutes": 0.1, "patience": None}
+    )
+    result = fit([blob(0)], UNET, recipe, tmp_path / "m.safetensors")
+    assert 4.5 < result.seconds < 6.6
+    assert 2 <= len(calls) <= 5
+    assert result.after["dice"] == max(entry["val_dice"] for entry in result.history)
+
+
+def test_the_final_score_looks_at_all_where_an_epochs_did_not(tmp_path, monkeypatch):
+    monkeypatch.setattr("napari_diamant.engine.loop.EPOCH_PIXELS", 64 * 64)
+    recipe = QUICK.model_copy(update={"val_fraction": 0.5})
+    result = fit([blob(index) for index in range(6)], UNET, recipe, tmp_path / "m.safetensors")
+    assert result.held_out == "3 of 6 images"
+    assert result.after["loss"] not in {entry["val_loss"] for entry in result.history}
+
+
+def test_states_that_are_slow_to_save_are_saved_less_often(tmp_path, monkeypatch):
+    saved = []
+    monkeypatch.setattr("napari_diamant.engine.train.save_state", lambda *_: saved.append(time.sleep(0.5)))
+    recipe = QUICK.model_copy(update={"epochs": 12})
+    result = fit([blob(0)], UNET, recipe, tmp_path / "m.safetensors")
+    assert len(result.history) == 12
+    assert 1 <= len(saved) <= 4
 
 
 def test_a_fit_that_gets_no_better_stops_early(tmp_path):
