@@ -176,7 +176,7 @@ class TrainConfig(Config):
     epochs: int | None = Field(None, ge=1)
     minutes: float | None = Field(None, gt=0)
     steps_per_epoch: int | None = Field(None, ge=1)
-    batch_size: int = Field(8, ge=1)
+    batch_size: int = Field(4, ge=1)
     crop: int = Field(224, ge=32)
     learning_rate: float = Field(2e-3, gt=0)
     weight_decay: float = Field(1e-4, ge=0)
