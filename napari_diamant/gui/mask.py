@@ -1,24 +1,25 @@
 """The mask on the screen and the journal on disk, kept equal.
 
 napari reports a finished stroke, but neither its own undo nor a script's assignment, so the layer is always
-compared with what was last known: at a stroke inside its box, otherwise as a whole.
+compared with what was last known: at a stroke inside its box, otherwise as a whole. A brush that passes over
+pixels of its own class changes nothing, but is the user's word for them: they are recorded as well.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
-from typing import Any, TypeAlias
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from napari.layers import Labels
 from psygnal import Signal
 
 from napari_diamant.errors import UserError
+from napari_diamant.gui.layers import painted_label
+from napari_diamant.gui.strokes import Box, brushed, stroke_box, tighten
 from napari_diamant.project import Project
 from napari_diamant.types import IGNORED, Array, Correction
-
-Box: TypeAlias = tuple[slice, slice]
 
 TOOLS = {"paint": "paint", "erase": "erase", "fill": "fill", "polygon": "polygon"}
 """napari's mode and the journal's word for it; everything else is an ``"edit"``."""
@@ -63,6 +64,7 @@ class MaskBinding:
             self._base[:] = prediction.labels
         self._shown = self._expected(np.s_[:, :])
         self._drawing = False
+        self._path: list[tuple[float, float]] | None = None
         self._waiting: Array | None = None
         self._announced: tuple[Box, str] | None = None
         self._connect()
@@ -159,8 +161,22 @@ class MaskBinding:
         self._refuse_unknown(changed_box)
         if (changed_box := self._changed_box(box)) is None:
             return True
+        return self._write(changed_box, self._differs(changed_box), tool)
+
+    def _capture_brush(self, path: list[tuple[float, float]], label: int, tool: str) -> bool:
+        """Record a brush stroke: what it changed, and what it found right; False when that failed."""
+        height, width = self._shown.shape
+        box, under = brushed(path, self.layer.brush_size // 2, (height, width))
+        self._refuse_unknown(box)
+        agreed = under & (self.layer.data[box] == label) & (self._overlay[box] == IGNORED)
+        worked = self._differs(box) | agreed
+        return not worked.any() or self._write(box, worked, tool)
+
+    def _write(self, box: Box, worked: Array, tool: str) -> bool:
+        """Record the pixels of a box that the user has worked on as they are shown."""
+        changed_box = tighten(box, worked)
+        changed = worked[_within(changed_box, box)]
         shown = np.array(self.layer.data[changed_box])
-        changed = shown != self._shown[changed_box]
         after = np.where(changed, shown, self._overlay[changed_box]).astype(np.int16)
         origin = (changed_box[0].start, changed_box[1].start)
         try:
@@ -177,8 +193,11 @@ class MaskBinding:
         return True
 
     def _changed_box(self, box: Box) -> Box | None:
-        changed = np.asarray(self.layer.data[box]) != self._shown[box]
-        return _tighten(box, changed) if changed.any() else None
+        changed = self._differs(box)
+        return tighten(box, changed) if changed.any() else None
+
+    def _differs(self, box: Box) -> Array:
+        return np.asarray(self.layer.data[box] != self._shown[box])
 
     def _refuse_unknown(self, box: Box) -> None:
         """Put back pixels of a class that the project does not have."""
@@ -223,6 +242,8 @@ class MaskBinding:
         return TOOLS.get(str(self.layer.mode), "edit")
 
     def _on_paint(self, event: Any) -> None:
+        if self._path is not None:
+            return  # the end of the drag records it
         height, width = self._shown.shape
         if self.pending or self.layer.data.shape != (height, width):
             self.stale.emit()
@@ -244,15 +265,32 @@ class MaskBinding:
             self.stale.emit()
 
     def _watch_drag(self, layer: Labels, event: Any) -> Iterator[None]:
-        self._drawing = str(layer.mode) in TOOLS
+        tool = TOOLS.get(str(layer.mode))
+        self._drawing = tool is not None
+        label = painted_label(layer)
+        # The right button draws an outline, and a frozen cursor sizes the brush.
+        if tool in ("paint", "erase") and event.button == 1 and str(layer.cursor) != "circle_frozen":
+            self._path = [_position(layer, event)]
         yield
         while event.type == "mouse_move":
+            if self._path is not None:
+                self._path.append(_position(layer, event))
             yield
         self._drawing = False
+        self._end_brush(label, tool or "edit")
         if self._waiting is not None:
             waiting, self._waiting = self._waiting, None
             self.reconcile(self._tool())  # napari may close the stroke only after this callback
             self.show_prediction(waiting)
+
+    def _end_brush(self, label: int | None, tool: str) -> None:
+        path, self._path = self._path, None
+        if path is None or label is None or self.layer.data.shape != self._shown.shape:
+            return
+        if self.pending:
+            self.stale.emit()
+            return
+        self._capture_brush(path, label, tool)
 
     def _on_undo_key(self, layer: Labels) -> None:
         self.undo()
@@ -261,42 +299,13 @@ class MaskBinding:
         self.redo()
 
 
-def stroke_box(atoms: Iterable[Any], shape: tuple[int, int]) -> Box:
-    """Give the box around a stroke that napari reports, the whole image when its atoms are not understood.
-
-    An atom bears a `slice_key` (napari ≥ 0.8), or is a tuple that begins with index arrays.
-    """
-    boxes = [_atom_box(atom) for atom in atoms]
-    if not boxes or None in boxes:
-        return np.s_[0 : shape[0], 0 : shape[1]]
-    rows, columns = zip(*(box for box in boxes if box), strict=True)
-    return (_hull(rows), _hull(columns))
+def _position(layer: Labels, event: Any) -> tuple[float, float]:
+    """Give row and column under the mouse."""
+    row, column = layer.world_to_data(event.position)[-2:]
+    return float(row), float(column)
 
 
-def _atom_box(atom: Any) -> Box | None:
-    key = getattr(atom, "slice_key", None) or (atom[0] if isinstance(atom, tuple) and atom else None)
-    if not isinstance(key, tuple) or len(key) != 2:
-        return None
-    if all(isinstance(part, slice) and part.start is not None for part in key):
-        return (key[0], key[1])
-    if all(isinstance(part, np.ndarray) and part.size for part in key):
-        return (_span(key[0]), _span(key[1]))
-    return None
-
-
-def _span(indices: Array) -> slice:
-    return slice(int(indices.min()), int(indices.max()) + 1)
-
-
-def _hull(slices: Iterable[slice]) -> slice:
-    parts = list(slices)
-    return slice(min(part.start for part in parts), max(part.stop for part in parts))
-
-
-def _tighten(box: Box, changed: Array) -> Box:
-    """Shrink a box to the pixels that changed in it."""
-    rows, columns = np.nonzero(changed.any(axis=1))[0], np.nonzero(changed.any(axis=0))[0]
-    top, left = box[0].start or 0, box[1].start or 0
-    return np.s_[
-        top + int(rows[0]) : top + int(rows[-1]) + 1, left + int(columns[0]) : left + int(columns[-1]) + 1
-    ]
+def _within(inner: Box, outer: Box) -> Box:
+    """Give a box of the mask in the coordinates of another box that holds it."""
+    top, left = outer[0].start or 0, outer[1].start or 0
+    return np.s_[inner[0].start - top : inner[0].stop - top, inner[1].start - left : inner[1].stop - left]

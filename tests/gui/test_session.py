@@ -11,8 +11,8 @@ from napari.components import ViewerModel
 from napari.plugins import _initialize_plugins
 
 from napari_diamant.errors import UserError
-from napari_diamant.gui.mask import stroke_box
 from napari_diamant.gui.session import Session
+from napari_diamant.gui.strokes import stroke_box
 from napari_diamant.project import Project
 from napari_diamant.types import IGNORED, Prediction
 

@@ -9,11 +9,10 @@ import imageio.v3 as iio
 import numpy as np
 import psutil
 import pytest
-from napari.utils.notifications import notification_manager
-from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
-from qtpy.QtGui import QDragEnterEvent, QDropEvent
+from hands import LEFT, NO_KEYS, canvas, click, drop, place, press, said, stroke
+from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication, QCheckBox, QOpenGLWidget, QPushButton
+from qtpy.QtWidgets import QCheckBox
 
 from napari_diamant.gui import controller, widget
 from napari_diamant.gui.settings import Settings, default_project
@@ -24,8 +23,6 @@ from napari_diamant.types import IGNORED
 pytestmark = pytest.mark.window
 
 SHAPE = (60, 90)
-LEFT = Qt.MouseButton.LeftButton
-NO_KEYS = Qt.KeyboardModifier.NoModifier
 
 
 @pytest.fixture(autouse=True)
@@ -70,15 +67,6 @@ def ready(dock, image_path, qtbot) -> DiamantWidget:
     return dock
 
 
-def drop(dock: DiamantWidget, paths) -> None:
-    mime = QMimeData()
-    mime.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
-    enter = QDragEnterEvent(QPoint(20, 20), Qt.DropAction.CopyAction, mime, LEFT, NO_KEYS)
-    QApplication.sendEvent(dock, enter)
-    assert enter.isAccepted()
-    QApplication.sendEvent(dock, QDropEvent(QPointF(20, 20), Qt.DropAction.CopyAction, mime, LEFT, NO_KEYS))
-
-
 def mask(dock: DiamantWidget):
     return dock.controller.session.mask.layer.data
 
@@ -86,40 +74,6 @@ def mask(dock: DiamantWidget):
 def overlay(dock: DiamantWidget):
     session = dock.controller.session
     return session.project.overlay(session.sample.id)
-
-
-def canvas(viewer):
-    return viewer.window._qt_window.findChild(QOpenGLWidget)
-
-
-def place(viewer, row: float, column: float) -> QPoint:
-    """Give where a pixel of the image lies on the canvas."""
-    native = canvas(viewer)
-    camera = viewer.scene.camera if hasattr(viewer, "scene") else viewer.camera  # since napari 0.9
-    zoom, middle = camera.zoom, camera.center[-2:]
-    x = native.width() / 2 + (column - middle[1]) * zoom
-    y = native.height() / 2 + (row - middle[0]) * zoom
-    return QPoint(round(x), round(y))
-
-
-def stroke(viewer, start, end) -> None:
-    native = canvas(viewer)
-    QTest.mouseMove(native, place(viewer, *start))
-    QTest.mousePress(native, LEFT, NO_KEYS, place(viewer, *start))
-    for share in (0.25, 0.5, 0.75, 1.0):
-        point = [first + share * (last - first) for first, last in zip(start, end, strict=True)]
-        QTest.mouseMove(native, place(viewer, *point))
-        QTest.qWait(20)
-    QTest.mouseRelease(native, LEFT, NO_KEYS, place(viewer, *end))
-    QTest.qWait(20)
-
-
-def click(dock: DiamantWidget, text: str) -> None:
-    QTest.mouseClick(next(b for b in dock.findChildren(QPushButton) if b.text().startswith(text)), LEFT)
-
-
-def said() -> list[str]:
-    return [str(record.message) for record in notification_manager.records]
 
 
 def test_a_dropped_image_shows_its_mask_and_heads(ready, viewer, qtbot):
@@ -146,6 +100,19 @@ def test_a_brush_stroke_of_the_mouse_is_on_disk_when_the_button_is_released(read
     assert kept[50, 25] == IGNORED
 
 
+def test_a_stroke_over_pixels_of_its_own_class_is_the_users_word_for_them(ready, viewer):
+    click(ready, "1  foreground")
+    before = mask(ready).copy()
+    stroke(viewer, (20, 10), (20, 40))
+    assert np.array_equal(mask(ready), before)
+    session = ready.controller.session
+    assert session.project.effort(session.sample.id)["strokes"] == 1
+    assert (overlay(ready)[20, 10:41] == 1).all()
+    assert overlay(ready)[40, 25] == IGNORED
+    press(viewer, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert (overlay(ready) == IGNORED).all()
+
+
 def test_a_stroke_that_outlasts_the_wait_for_silent_changes_is_still_one_row(ready, viewer):
     layer = ready.controller.session.mask.layer
     layer.mode = "erase"
@@ -163,7 +130,7 @@ def test_a_stroke_that_outlasts_the_wait_for_silent_changes_is_still_one_row(rea
 def test_ctrl_z_on_the_canvas_takes_the_stroke_back_in_the_journal(ready, viewer):
     ready.controller.session.mask.layer.mode = "erase"
     stroke(viewer, (20, 10), (20, 40))
-    QTest.keyClick(canvas(viewer), Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    press(viewer, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
     assert mask(ready)[20, 25] == 1
     assert (overlay(ready) == IGNORED).all()
 

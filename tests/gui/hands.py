@@ -1,0 +1,71 @@
+"""What a user's hands do to the real window: drop, click, paint."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from napari.utils.notifications import notification_manager
+from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from qtpy.QtGui import QDragEnterEvent, QDropEvent
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication, QOpenGLWidget, QPushButton, QWidget
+
+LEFT = Qt.MouseButton.LeftButton
+NO_KEYS = Qt.KeyboardModifier.NoModifier
+
+
+def drop(target: QWidget, paths: Iterable[Path]) -> None:
+    """Drag files onto a widget and let them go."""
+    mime = QMimeData()
+    mime.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
+    enter = QDragEnterEvent(QPoint(20, 20), Qt.DropAction.CopyAction, mime, LEFT, NO_KEYS)
+    QApplication.sendEvent(target, enter)
+    assert enter.isAccepted()
+    QApplication.sendEvent(target, QDropEvent(QPointF(20, 20), Qt.DropAction.CopyAction, mime, LEFT, NO_KEYS))
+
+
+def click(dock: QWidget, text: str) -> None:
+    """Press the button whose text begins so, where the mouse can reach it."""
+    button = next(b for b in dock.findChildren(QPushButton) if b.text().startswith(text))
+    assert button.isVisible(), f"the button {text!r} cannot be seen"
+    QTest.mouseClick(button, LEFT)
+
+
+def canvas(viewer: Any) -> QWidget:
+    """Give the widget that the picture is drawn on."""
+    return viewer.window._qt_window.findChild(QOpenGLWidget)
+
+
+def place(viewer: Any, row: float, column: float) -> QPoint:
+    """Give where a pixel of the image lies on the canvas."""
+    native = canvas(viewer)
+    camera = viewer.scene.camera if hasattr(viewer, "scene") else viewer.camera  # since napari 0.9
+    zoom, middle = camera.zoom, camera.center[-2:]
+    x = native.width() / 2 + (column - middle[1]) * zoom
+    y = native.height() / 2 + (row - middle[0]) * zoom
+    return QPoint(round(x), round(y))
+
+
+def stroke(viewer: Any, start: tuple[float, float], end: tuple[float, float]) -> None:
+    """Press, move in four steps and release; rows and columns of the image."""
+    native = canvas(viewer)
+    QTest.mouseMove(native, place(viewer, *start))
+    QTest.mousePress(native, LEFT, NO_KEYS, place(viewer, *start))
+    for share in (0.25, 0.5, 0.75, 1.0):
+        point = [first + share * (last - first) for first, last in zip(start, end, strict=True)]
+        QTest.mouseMove(native, place(viewer, *point))
+        QTest.qWait(20)
+    QTest.mouseRelease(native, LEFT, NO_KEYS, place(viewer, *end))
+    QTest.qWait(20)
+
+
+def press(viewer: Any, key: Qt.Key, modifier: Qt.KeyboardModifier = NO_KEYS) -> None:
+    """Press a key over the picture."""
+    QTest.keyClick(canvas(viewer), key, modifier)
+
+
+def said() -> list[str]:
+    """Give napari's notifications so far."""
+    return [str(record.message) for record in notification_manager.records]
