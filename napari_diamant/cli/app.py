@@ -48,6 +48,7 @@ app.command("engine", hidden=True)(serve.engine)
 
 project_app.command("new")(projects.new)
 project_app.command("add")(projects.add)
+project_app.command("relocate")(projects.relocate)
 project_app.command("list")(projects.list_)
 project_app.command("status")(projects.status)
 project_app.command("verify")(projects.verify)

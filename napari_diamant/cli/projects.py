@@ -78,6 +78,30 @@ def add(project: ProjectFolder, images: Paths, as_json: Json = False) -> None:
         raise typer.Exit(1)
 
 
+def relocate(
+    project: ProjectFolder,
+    folder: Annotated[Path, typer.Argument(help="Where to look, with all folders below.", metavar="FOLDER")],
+    as_json: Json = False,
+) -> None:
+    """Find images that were moved.
+
+    They are recognised by their content, under whatever name.
+    """
+    with output(as_json) as to:
+        from napari_diamant.project import Project
+
+        if not folder.is_dir():
+            raise UserError(f"Images are looked for in a folder, got {folder}. Name one that exists.")
+        with Project.open(project) as opened:
+            found = [asdict(sample) for sample in opened.relocate(folder)]
+            missing = [sample.path for sample in opened.samples() if not sample.path.exists()]
+            fields = {"verb": "project relocate", "found": found, "missing": missing}
+            shown = [f"{sample['id']}  {sample['path']}" for sample in found]
+            to.result(fields, *shown, f"{len(found)} found, {len(missing)} still missing")
+    if missing:
+        raise typer.Exit(1)
+
+
 def list_(project: ProjectFolder, as_json: Json = False) -> None:
     """List the images of a project with their state."""
     with output(as_json) as to:

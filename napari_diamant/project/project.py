@@ -198,8 +198,17 @@ class Project:
         """Take a mask from elsewhere as the starting point; it counts as corrected everywhere.
 
         In a project of two classes any value above 0 is foreground, so instance labels can be taken as well.
+
+        Raises
+        ------
+        UserError
+            When the mask has another size than the image, or labels that are no classes.
         """
         mask = np.asarray(labels)
+        if mask.shape != (shape := self.sample(sample_id).shape):
+            raise UserError(
+                f"A mask must have its image's size, {shape}, got {mask.shape}. Take the image's own mask."
+            )
         if len(self.classes) == 2:
             mask = (mask > 0).astype(np.int16)
         return self.record(sample_id, (0, 0), mask, "start")

@@ -125,8 +125,8 @@ class Samples:
 def _existing(sample: Sample) -> Path:
     if not sample.path.exists():
         raise UserError(
-            f"The image {sample.path} is no longer there. Put it back, or tell the project where it lies now"
-            " (relocate, or add it again: it is recognised by its content)."
+            f"The image {sample.path} is no longer there. Put it back, or say where it lies now:"
+            " `napari-diamant project relocate PROJECT FOLDER`."
         )
     return sample.path
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+import subprocess
+import sys
+
 import pytest
 
 from napari_diamant.cli import main
@@ -25,6 +30,40 @@ def test_adding_goes_on_after_a_bad_file(project, tmp_path, folders, run_json):
     (tmp_path / "bad.png").write_bytes(b"no image")
     code, events = run_json("project", "add", project, tmp_path / "bad.png", folders.images)
     assert (code, events[-1]["failed"], len(events[-1]["samples"])) == (1, 1, 3)
+
+
+def test_moved_and_renamed_images_are_found_again(tmp_path, folders, run_json):
+    shutil.copytree(folders.images, tmp_path / "here")
+    assert run_json("project", "new", tmp_path / "mine")[0] == 0
+    assert run_json("project", "add", tmp_path / "mine", tmp_path / "here")[0] == 0
+    (tmp_path / "there" / "deep").mkdir(parents=True)
+    (tmp_path / "here" / "disc_0.png").rename(tmp_path / "there" / "deep" / "renamed.png")
+    (tmp_path / "here" / "disc_1.png").unlink()
+    code, events = run_json("project", "relocate", tmp_path / "mine", tmp_path / "there")
+    result = events[-1]
+    assert (code, [sample["id"] for sample in result["found"]], len(result["missing"])) == (1, [1], 1)
+    assert result["found"][0]["path"].endswith("renamed.png")
+    shutil.copy(folders.images / "disc_1.png", tmp_path / "there")
+    code, events = run_json("project", "relocate", tmp_path / "mine", tmp_path / "there")
+    assert (code, events[-1]["missing"]) == (0, [])
+
+
+def test_relocate_in_no_folder_is_one_sentence(project, tmp_path, run_json):
+    code, events = run_json("project", "relocate", project, tmp_path / "nowhere")
+    assert (code, events[-1]["event"]) == (1, "error")
+
+
+def test_a_fit_whose_reader_has_gone_ends_by_itself(project):
+    """So ends a fit on another machine when the connection breaks."""
+    words = [sys.executable, "-m", "napari_diamant", "fine-tune", str(project), "--json", "--minutes", "9"]
+    small = ["--steps-per-epoch", "1", "--batch-size", "2", "--crop", "32"]
+    with subprocess.Popen([*words, *small], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as fit:
+        assert json.loads(fit.stdout.readline())["event"] == "progress"
+        fit.stdout.close()
+        assert fit.wait(timeout=60) == 1
+        assert b"Traceback" not in fit.stderr.read()
+    with Project.open(project) as opened:
+        assert len(opened.models()) == 1
 
 
 def test_a_sound_project_verifies(project, run_json):

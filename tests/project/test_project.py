@@ -102,3 +102,10 @@ def test_a_damaged_prediction_counts_as_none(project: Project) -> None:
 def test_a_prediction_of_another_size_is_refused(project: Project) -> None:
     with pytest.raises(UserError, match="image's size"):
         project.save_prediction(1, Prediction(np.ones((4, 4), np.uint8), "m1"))
+
+
+def test_a_mask_of_another_size_than_the_image_is_refused(project: Project) -> None:
+    for shape in ((10, 10), (64, 48), (48, 65), (48, 64, 1)):
+        with pytest.raises(UserError, match="image's size"):
+            project.start_from(1, np.zeros(shape, np.uint8))
+    assert not project.can_undo(1)
