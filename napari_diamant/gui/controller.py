@@ -236,6 +236,7 @@ class Controller(QObject):
         predictor.ready.connect(self.presenter.show_ready)
         predictor.configured.connect(self._on_configured)
         predictor.maps_made.connect(self._on_maps)
+        predictor.maps_failed.connect(self.heads.clear)
         predictor.mask_made.connect(self._on_mask)
         predictor.status.connect(self.view.set_status)
         predictor.failed.connect(show_error)

@@ -25,6 +25,8 @@ class Predictor(QObject):
         Answer to `attend`; read it with `load_maps`.
     mask_made : dict
         Answer to `predict`; read it with `load_labels`.
+    maps_failed : str
+        Why there are no maps.
     configured
         Another vision transformer is in use.
     status : str
@@ -43,6 +45,7 @@ class Predictor(QObject):
     ready = Signal(object)
     maps_made = Signal(object)
     mask_made = Signal(object)
+    maps_failed = Signal(str)
     configured = Signal()
     status = Signal(str)
     failed = Signal(str)
@@ -113,10 +116,14 @@ class Predictor(QObject):
             self.status.emit(str(event.get("message", "")))
 
     def _on_failed(self, number: int, message: str) -> None:
+        if number == self._wanted.get("attend"):
+            self.maps_failed.emit(message)
         if self._forget(number):
             self.failed.emit(message)
 
     def _on_stopped(self, message: str) -> None:
+        if "attend" in self._wanted:
+            self.maps_failed.emit(message)
         self._wanted.clear()
         self.status.emit("")
         self.failed.emit(message)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from qtpy.QtWidgets import QApplication, QDoubleSpinBox, QPushButton
 from scipy import ndimage
 
+from napari_diamant.config import TrainConfig
 from napari_diamant.errors import UserError
 from napari_diamant.gui.launch import open_window
 from napari_diamant.gui.predictor import load_maps
@@ -27,6 +28,9 @@ from napari_diamant.types import JSON, AttentionMaps, Progress, Report
 WINDOW_SIZE = (1500, 940)
 PATIENCE_SECONDS = 180.0
 """Longest wait for one answer; the fit gets this on top of its own budget."""
+
+CROP = 128
+"""Side of the crops of the tour's fit, in pixels: the sample images are small, and small crops are quick."""
 
 PAUSE_SECONDS = 0.005
 EPOCHS_TO_SHOW = 3
@@ -73,7 +77,10 @@ def open_tour(tour: Tour) -> tuple[Any, DiamantWidget]:
     viewer = open_window(tour.images, project)
     viewer.window.resize(*WINDOW_SIZE)
     widgets = (dock.findChild(DiamantWidget) or dock for dock in viewer.window.dock_widgets.values())
-    return viewer, next(widget for widget in widgets if isinstance(widget, DiamantWidget))
+    dock = next(widget for widget in widgets if isinstance(widget, DiamantWidget))
+    recipe = TrainConfig(minutes=tour.minutes, crop=CROP)
+    dock.controller.session.project.settings["train"] = recipe.model_dump(mode="json")
+    return viewer, dock
 
 
 def walk(tour: Tour, report: Report) -> JSON:

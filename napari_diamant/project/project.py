@@ -206,9 +206,7 @@ class Project:
         """
         mask = np.asarray(labels)
         if mask.shape != (shape := self.sample(sample_id).shape):
-            raise UserError(
-                f"A mask must have its image's size, {shape}, got {mask.shape}. Take the image's own mask."
-            )
+            raise UserError(f"A mask must have its image's size, {shape}, got {mask.shape}. Pad or crop it.")
         if len(self.classes) == 2:
             mask = (mask > 0).astype(np.int16)
         return self.record(sample_id, (0, 0), mask, "start")
