@@ -20,7 +20,7 @@ def tour(
     auto: Annotated[
         bool, typer.Option("--auto", help="Walk the loop without a user, leave pictures and masks, and end.")
     ] = False,
-    minutes: Annotated[float, typer.Option(min=0.1, help="Budget of the fit with --auto.")] = 0.8,
+    minutes: Annotated[float, typer.Option(min=0.1, help="Most minutes of the fit with --auto.")] = 3.0,
     as_json: Json = False,
 ) -> None:
     """Do the main job on the sample images.

@@ -50,13 +50,15 @@ class Tour:
         Folder for what it leaves; its ``project`` is made anew.
     corrected
         Number of sample images that are corrected; the one after them is only ever predicted.
-    minutes
-        Budget of the fit.
+    epochs, minutes
+        Budget of the fit: steps decide, so that a busy machine takes longer rather than learns less, and the
+        minutes are what the panel allows at most.
     """
 
     out: Path
     corrected: int = 4
-    minutes: float = 0.8
+    epochs: int = 10
+    minutes: float = 3.0
 
     @property
     def images(self) -> list[Path]:
@@ -78,7 +80,7 @@ def open_tour(tour: Tour) -> tuple[Any, DiamantWidget]:
     viewer.window.resize(*WINDOW_SIZE)
     widgets = (dock.findChild(DiamantWidget) or dock for dock in viewer.window.dock_widgets.values())
     dock = next(widget for widget in widgets if isinstance(widget, DiamantWidget))
-    recipe = TrainConfig(minutes=tour.minutes, crop=CROP)
+    recipe = TrainConfig(epochs=tour.epochs, minutes=tour.minutes, crop=CROP)
     dock.controller.session.project.settings["train"] = recipe.model_dump(mode="json")
     return viewer, dock
 
