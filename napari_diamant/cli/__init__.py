@@ -5,6 +5,7 @@ Importing this package is quick: torch, Qt and the libraries of file formats are
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -19,6 +20,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv
         The words after the program's name; None takes them from the process.
     """
+    # Threads that wait by spinning take the cores from each other as soon as anything else runs, such as the
+    # window: a step of a fit then took four times as long. Torch reads this when it is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from napari_diamant.cli.app import app
     from napari_diamant.cli.failures import INTERRUPTED, announce, prepare_terminal
 
