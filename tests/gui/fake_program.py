@@ -13,6 +13,8 @@ from napari_diamant.project import Project
 from napari_diamant.types import Prediction
 
 HEADS = 3
+NO_WEIGHTS = "The weights could not be downloaded. Choose a file."
+"""What an engine says that has no transformer: that of a project with the class "no weights"."""
 
 
 def say(**event: object) -> None:
@@ -21,6 +23,8 @@ def say(**event: object) -> None:
 
 
 def attend(project: Project, request: dict) -> dict:
+    if "no weights" in project.classes:
+        return {"event": "error", "message": NO_WEIGHTS}
     height, width = project.sample(request["sample"]).shape
     maps = np.random.default_rng(0).random((HEADS, -(-height // 8), -(-width // 8)), np.float32)
     path = project.folder / f"maps{request['sample']}.npz"
@@ -39,13 +43,14 @@ def predict(project: Project, request: dict) -> dict:
 
 
 def engine(project: Project) -> None:
-    say(event="ready", device="CPU", weights="RANDOM weights", trained=False)
+    words = NO_WEIGHTS if "no weights" in project.classes else "RANDOM weights"
+    say(event="ready", device="CPU", weights=words, trained=False)
     for line in sys.stdin:
         request = json.loads(line)
         if request["verb"] == "quit":
             return
         answer = {"attend": attend, "predict": predict}[request["verb"]](project, request)
-        say(event="result", id=request["id"], **answer)
+        say(**{"event": "result", "id": request["id"], **answer})
 
 
 def fine_tune(epochs: int = 3) -> None:

@@ -212,6 +212,8 @@ def test_a_prediction_that_comes_during_a_stroke_waits_for_its_end(opened):
 
 class Drag:
     type = "mouse_press"
+    button = 1
+    position = (20.0, 30.0)
 
 
 def test_closing_and_opening_again_shows_the_same_mask(opened, image_path):

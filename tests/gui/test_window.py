@@ -9,6 +9,7 @@ import imageio.v3 as iio
 import numpy as np
 import psutil
 import pytest
+from fake_program import NO_WEIGHTS
 from hands import LEFT, NO_KEYS, canvas, click, drop, place, press, said, stroke
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
@@ -194,6 +195,15 @@ def test_a_dropped_project_is_opened_at_its_first_open_image(dock, tmp_path, qtb
     qtbot.waitUntil(lambda: dock.controller.session.sample is not None)
     assert dock.controller.session.project.folder == tmp_path / "mine"
     assert dock.controller.session.sample.name == "b"
+
+
+def test_a_transformer_that_cannot_be_had_is_said_where_the_heads_would_be(dock, tmp_path, qtbot):
+    with Project.create(tmp_path / "mine", ("background", "no weights")) as project:
+        project.add([write_image(tmp_path / "a.png", 0)])
+    drop(dock, [tmp_path / "mine"])
+    qtbot.waitUntil(lambda: NO_WEIGHTS in dock.heads._words.text(), timeout=20000)
+    assert dock.heads._words.isVisible()
+    assert dock.model._backbone.text() == NO_WEIGHTS
 
 
 def test_a_volume_gives_one_sentence_and_leaves_the_window_as_it_was(ready, viewer, qtbot):
