@@ -107,7 +107,8 @@ class Decoder(nn.Module):
     """U-Net's way up: 2×2 transposed convolution, skip, convolution block per level; then a 1×1 head.
 
     A transposed convolution whose stride equals its kernel never overlaps itself, so it cannot leave the
-    checkerboard of uneven overlap, and it mixes channels in the same step.
+    checkerboard of uneven overlap, and it mixes channels in the same step. Its four taps start equal (Aitken et
+    al., arXiv 1707.02937), so that a network which has seen little yet draws no pattern of single pixels.
 
     Parameters
     ----------
@@ -128,9 +129,7 @@ class Decoder(nn.Module):
     ) -> None:
         super().__init__()
         inputs = [*widths[1:], bottom]
-        self.ups = nn.ModuleList(
-            nn.ConvTranspose2d(a, b, 2, stride=2) for a, b in zip(inputs, widths, strict=True)
-        )
+        self.ups = nn.ModuleList(_doubling(a, b) for a, b in zip(inputs, widths, strict=True))
         self.levels = nn.ModuleList(ConvBlock(w + s, w, norm) for w, s in zip(widths, skips, strict=True))
         self.head = nn.Conv2d(widths[0], classes, 1)
 
@@ -140,3 +139,11 @@ class Decoder(nn.Module):
             x = level(torch.cat([skip, up(x)], dim=1))
         logits: Tensor = self.head(x)
         return logits
+
+
+def _doubling(inputs: int, outputs: int) -> nn.ConvTranspose2d:
+    """Make a transposed convolution that doubles height and width, and starts as nearest interpolation."""
+    up = nn.ConvTranspose2d(inputs, outputs, 2, stride=2)
+    with torch.no_grad():
+        up.weight.copy_(up.weight[..., :1, :1].expand_as(up.weight))
+    return up

@@ -93,6 +93,16 @@ def test_training_steps_with_one_seed_are_equal(config):
     assert torch.equal(*outputs)
 
 
+def test_an_untrained_network_draws_no_pattern_of_single_pixels():
+    """Transposed convolutions whose taps differ would dot the mask of a model that has seen little."""
+    network = build_network(ModelConfig(width=4))
+    for up in network.decoder.ups:
+        coarse = torch.randn(1, up.in_channels, 3, 5)
+        fine = up(coarse)
+        nearest = torch.nn.functional.interpolate(fine[..., ::2, ::2], scale_factor=2.0)
+        torch.testing.assert_close(fine, nearest)
+
+
 @every(CONFIGURATIONS)
 def test_counting_parameters_needs_no_network(config):
     assert parameters(config) == sum(weight.numel() for weight in built(config).parameters())
