@@ -107,8 +107,8 @@ class Decoder(nn.Module):
     """U-Net's way up: 2×2 transposed convolution, skip, convolution block per level; then a 1×1 head.
 
     A transposed convolution whose stride equals its kernel never overlaps itself, so it cannot leave the
-    checkerboard of uneven overlap, and it mixes channels in the same step. Its four taps start equal (Aitken et
-    al., arXiv 1707.02937), so that a network which has seen little yet draws no pattern of single pixels.
+    checkerboard of uneven overlap, and it mixes channels in the same step. Its four taps start equal (Aitken
+    et al., arXiv 1707.02937), so that a network which has seen little draws no pattern of single pixels.
 
     Parameters
     ----------
