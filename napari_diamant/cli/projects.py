@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from napari_diamant.cli.files import warn_of_random_weights
+from napari_diamant.cli.files import expand, warn_of_random_weights
 from napari_diamant.cli.options import FIT, Json, ProjectFolder, fields_of, takes
 from napari_diamant.cli.output import output
 from napari_diamant.cli.tables import sentence_of_fit, table
@@ -57,13 +57,14 @@ def add(project: ProjectFolder, images: Paths, as_json: Json = False) -> None:
 
         with Project.open(project) as opened:
             added, bad = [], []
-            for number, path in enumerate(images):
-                to.report(Progress(f"adding {path.name}", number, len(images)))
+            paths = expand(images)
+            for number, path in enumerate(paths):
+                to.report(Progress(f"adding {path.name}", number, len(paths)))
                 try:
                     added += opened.add([path])
                 except UserError as error:
                     bad.append({"image": path, "error": str(error)})
-            if bad and len(images) == 1:
+            if bad and len(paths) == 1:
                 raise UserError(bad[0]["error"])
             for result in bad:
                 to.warn(f"{result['image']}: {result['error']}")

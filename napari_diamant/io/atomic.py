@@ -47,6 +47,25 @@ def atomic(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def require_writable(path: Path) -> None:
+    """Refuse a place that `atomic` could not write to: before long work rather than after it.
+
+    Raises
+    ------
+    UserError
+        When `path` is a folder, or its folder cannot be made or written to.
+    """
+    probe = path.with_name(f".tmp-{uuid.uuid4().hex[:12]}")
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as fault:
+        raise _explain(fault, path) from fault
+
+
 def _exists(path: Path) -> bool:
     try:
         return path.exists()

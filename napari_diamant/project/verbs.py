@@ -20,6 +20,7 @@ from napari_diamant.io import (
     write_maps,
     write_probabilities,
 )
+from napari_diamant.io.atomic import require_writable
 from napari_diamant.project.warm import Warm
 from napari_diamant.types import JSON, Array, AttentionMaps, Image, Progress, Report, silent
 
@@ -47,7 +48,7 @@ def attend_files(
     Raises
     ------
     UserError
-        When the transformer cannot be had, or two images would write the same file.
+        When the transformer cannot be had, two images would write the same file, or `out` cannot be written.
     """
     warm = Warm(device)
     backbone = warm.backbone(config.backbone)
@@ -84,7 +85,7 @@ def predict_files(
     Raises
     ------
     UserError
-        When the model cannot be used, or two images would write the same file.
+        When the model cannot be used, `out` cannot be written to, or two images would write the same file.
     """
     warm = Warm(device)
     _, card = warm.network(model)
@@ -129,11 +130,13 @@ def train_folder(
     Raises
     ------
     UserError
-        When images and masks do not pair, or a pair is not usable: a training set has no bad files.
+        When images and masks do not pair, `out` cannot be written to, or a pair is not usable: a training set
+        has no bad files.
     """
     from napari_diamant.engine.train import fit
 
     pairs = pair_by_stem(images, masks)
+    require_writable(out)
     warm = Warm(config.device)
     used = attention if model.uses_maps else None
     if used is not None:
@@ -189,6 +192,7 @@ def _batch(
             f"Outputs bear the stem of their image, got {len(double)} stems twice ({', '.join(double[:3])})."
             " Process these images in separate runs."
         )
+    require_writable(out / "any.ome.tif")
     results: list[JSON] = []
     for number, path in enumerate(images):
         news = _within(path.name, number, len(images), report)

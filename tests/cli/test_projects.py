@@ -26,6 +26,15 @@ def test_a_project_is_made_filled_and_listed(tmp_path, folders, run_json):
     assert (code, events[-1]["classes"], events[-1]["strokes"]) == (0, ["background", "gland", "lumen"], 0)
 
 
+def test_adding_a_folder_goes_on_after_a_bad_file_in_it(project, tmp_path, folders, run_json):
+    shutil.copytree(folders.images, tmp_path / "mixed")
+    (tmp_path / "mixed" / "a_bad_one.png").write_bytes(b"no image")
+    code, events = run_json("project", "add", project, tmp_path / "mixed")
+    assert code == 1
+    assert (len(events[-1]["samples"]), events[-1]["failed"]) == (3, 1)
+    assert "a_bad_one.png" in events[-1]["errors"][0]["error"]
+
+
 def test_adding_goes_on_after_a_bad_file(project, tmp_path, folders, run_json):
     (tmp_path / "bad.png").write_bytes(b"no image")
     code, events = run_json("project", "add", project, tmp_path / "bad.png", folders.images)

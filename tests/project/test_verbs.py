@@ -145,6 +145,29 @@ def test_an_original_is_never_overwritten(trained: JSON, tmp_path: Path) -> None
     assert image.read_bytes() == before
 
 
+@pytest.mark.parametrize("place", ["a folder", "a file/model.safetensors"])
+def test_a_place_that_cannot_be_written_to_is_told_before_learning(
+    folder: Path, tmp_path: Path, place: str
+) -> None:
+    (tmp_path / "a folder").mkdir()
+    (tmp_path / "a file").touch()
+    news: list[Progress] = []
+    pairs = (folder / "images", folder / "masks", tmp_path / place)
+    with pytest.raises(UserError, match="must be a place that can be written to"):
+        verbs.train_folder(*pairs, ModelConfig(), RECIPE, attention=AttentionConfig(), report=news.append)
+    assert news == []
+
+
+def test_outputs_that_cannot_be_written_are_told_before_any_image_is_read(
+    folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    images, news = sorted((folder / "images").iterdir()), []
+    with pytest.raises(UserError, match="must be a place that can be written to"):
+        verbs.attend_files(images, tmp_path / "file", AttentionConfig(), report=news.append)
+    assert news == []
+
+
 def test_a_missing_model_is_told_before_any_image_is_read(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no model file"):
         verbs.predict_files([tmp_path / "none.png"], tmp_path / "none.safetensors", tmp_path)
