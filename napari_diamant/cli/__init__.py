@@ -20,9 +20,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv
         The words after the program's name; None takes them from the process.
     """
-    # Threads that wait by spinning take the cores from each other as soon as anything else runs, such as the
-    # window: a step of a fit then took four times as long. Torch reads this when it is loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Threads that spin for long while they wait take the cores from each other as soon as anything else runs,
+    # such as the window; threads that never spin took twice as long on a quiet machine. Torch reads this when
+    # it is loaded.
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     from napari_diamant.cli.app import app
     from napari_diamant.cli.failures import INTERRUPTED, announce, prepare_terminal
 

@@ -46,8 +46,8 @@ def _tell(to: Output, seen: JSON) -> None:
     if not seen["fit"].get("trained", True):
         to.warn("The attention maps come from a vision transformer with RANDOM, untrained weights.")
     lines = [
-        f"Dice on an image that was never corrected: {seen['dice_before']:.3f} before the corrections,"
-        f" {seen['dice_after']:.3f} after the fine-tune.",
+        f"Dice on an image that was never corrected: {seen['dice_before']:.3f} with one image corrected,"
+        f" {seen['dice_after']:.3f} after the corrections of three more and a second fine-tune.",
         *(f"{name:>16}  {path}" for name, path in seen["files"].items()),
     ]
     to.result({"verb": "tour", **seen}, *lines)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, sleep
@@ -19,7 +19,6 @@ from napari_diamant.config import TrainConfig
 from napari_diamant.errors import UserError
 from napari_diamant.gui.launch import open_window
 from napari_diamant.gui.predictor import load_maps
-from napari_diamant.gui.presenter import can_predict
 from napari_diamant.gui.widget import DiamantWidget
 from napari_diamant.io import read_labels, sample_folder, write_labels, write_maps
 from napari_diamant.metrics import dice
@@ -33,7 +32,7 @@ CROP = 128
 """Side of the crops of the tour's fit, in pixels: the sample images are small, and small crops are quick."""
 
 PAUSE_SECONDS = 0.005
-EPOCHS_TO_SHOW = 3
+EPOCHS_TO_SHOW = 2
 """Points on the curves before the picture of a running fit is taken."""
 
 LEAST_STROKE = 24
@@ -50,13 +49,14 @@ class Tour:
         Folder for what it leaves; its ``project`` is made anew.
     corrected
         Number of sample images that are corrected; the one after them is only ever predicted.
-    epochs, minutes
-        Budget of the fit: steps decide, so that a busy machine takes longer rather than learns less, and the
-        minutes are what the panel allows at most.
+    first_epochs, epochs, minutes
+        Budget of the first fit, on one corrected image, and of the second, on all of them: steps decide, so
+        that a busy machine takes longer rather than learns less; the minutes are the most that each may take.
     """
 
     out: Path
     corrected: int = 4
+    first_epochs: int = 3
     epochs: int = 10
     minutes: float = 3.0
 
@@ -80,8 +80,6 @@ def open_tour(tour: Tour) -> tuple[Any, DiamantWidget]:
     viewer.window.resize(*WINDOW_SIZE)
     widgets = (dock.findChild(DiamantWidget) or dock for dock in viewer.window.dock_widgets.values())
     dock = next(widget for widget in widgets if isinstance(widget, DiamantWidget))
-    recipe = TrainConfig(epochs=tour.epochs, minutes=tour.minutes, crop=CROP)
-    dock.controller.session.project.settings["train"] = recipe.model_dump(mode="json")
     return viewer, dock
 
 
@@ -119,6 +117,7 @@ class _Walk:
         self.tour, self.viewer, self.dock, self.report = tour, viewer, dock, report
         self.controller = dock.controller
         self.files: dict[str, str] = {}
+        self._done = 0
         self._maps: list[JSON] = []
         self._masks: list[JSON] = []
         self._faults: list[str] = []
@@ -129,29 +128,34 @@ class _Walk:
 
     def run(self) -> JSON:
         """Walk, and give what came of it."""
-        *to_correct, untouched = self.tour.images
-        self._step("Waiting for the images and their attention heads", 0)
+        first, *more, untouched = self.tour.images
+        self._step("Waiting for the images and their attention heads")
         self._wait("every image is in the project", lambda: len(self._samples()) == len(self.tour.images))
+        self._teach([first], self.tour.first_epochs)
         before = self._predicted(untouched, "before")
-        self._keep_heads(untouched)
-        for number, image in enumerate(to_correct):
-            self._step(f"Correcting {image.name} by strokes", 1 + number)
+        self._keep_heads()
+        fit = self._teach(more, self.tour.epochs)
+        after = self._predicted(untouched, "after")
+        return {"dice_before": before, "dice_after": after, "fit": fit, "files": self.files}
+
+    def _teach(self, images: Sequence[Path], epochs: int) -> JSON:
+        """Correct some images by strokes, mark them as reviewed, and fine-tune."""
+        for image in images:
+            self._step(f"Correcting {image.name} by strokes")
             self._open(image)
             self._correct(self.tour.truth(image))
             self._click("Mark as reviewed")
-        self._step("Fine-tuning on the corrections", 1 + len(to_correct))
-        fit = self._fine_tune()
-        self._step(f"Predicting {untouched.name} again", 2 + len(to_correct))
-        after = self._predicted(untouched, "after")
-        self._step("Done", 3 + len(to_correct))
-        return {"dice_before": before, "dice_after": after, "fit": fit, "files": self.files}
+        self._step("Fine-tuning on the corrections")
+        recipe = TrainConfig(epochs=epochs, minutes=self.tour.minutes, crop=CROP)
+        self.controller.session.project.settings["train"] = recipe.model_dump(mode="json")
+        return self._fine_tune()
 
     def _predicted(self, image: Path, when: str) -> float:
         """Open an image, keep its mask as the model in use makes it, and give the Dice."""
+        self._step(f"Predicting {image.name}, which is never corrected")
         self._masks.clear()
         self._open(image)
-        if can_predict(self.controller.session.project):
-            self._wait("the mask is predicted", lambda: bool(self._masks))
+        self._wait("the mask is predicted", lambda: bool(self._masks))
         self._wait("the attention heads are layers", self._heads_shown)
         self._settle(0.5)
         labels = np.asarray(self._mask().data)
@@ -165,7 +169,7 @@ class _Walk:
         heads = self.controller.session.heads
         return heads is not None and len(heads.layers) == len(heads)
 
-    def _keep_heads(self, image: Path) -> None:
+    def _keep_heads(self) -> None:
         """Write the maps that the window shows."""
         values, scale = load_maps(self._maps[-1])
         height, width = self._mask().data.shape
@@ -226,8 +230,9 @@ class _Walk:
             raise UserError("The open image must have a mask layer, and has none. Report this as a defect.")
         return mask.layer
 
-    def _step(self, message: str, done: int) -> None:
-        self.report(Progress(message, done, self.tour.corrected + 3))
+    def _step(self, message: str) -> None:
+        self.report(Progress(message, self._done, self.tour.corrected + 5))
+        self._done += 1
 
     def _settle(self, seconds: float = 0.2) -> None:
         end = monotonic() + seconds

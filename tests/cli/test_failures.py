@@ -116,10 +116,10 @@ def test_the_version_is_told(capsys):
     assert capsys.readouterr().out.startswith("napari-diamant ")
 
 
-@pytest.mark.parametrize(("chosen", "kept"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
-def test_threads_wait_without_spinning_unless_the_user_wants_it(monkeypatch, chosen, kept):
-    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+@pytest.mark.parametrize(("chosen", "kept"), [(None, "10000"), ("7", "7")])
+def test_threads_spin_shortly_while_they_wait_unless_the_user_wants_otherwise(monkeypatch, chosen, kept):
+    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
     if chosen is not None:
-        monkeypatch.setenv("OMP_WAIT_POLICY", chosen)
+        monkeypatch.setenv("GOMP_SPINCOUNT", chosen)
     assert main(["--version"]) == 0
-    assert os.environ["OMP_WAIT_POLICY"] == kept
+    assert os.environ["GOMP_SPINCOUNT"] == kept
