@@ -20,7 +20,7 @@ def tour(
     auto: Annotated[
         bool, typer.Option("--auto", help="Walk the loop without a user, leave pictures and masks, and end.")
     ] = False,
-    minutes: Annotated[float, typer.Option(min=0.1, help="Most minutes of the fit with --auto.")] = 3.0,
+    minutes: Annotated[float, typer.Option(min=0.1, help="Budget of the fit with --auto.")] = 0.6,
     as_json: Json = False,
 ) -> None:
     """Do the main job on the sample images.
@@ -46,8 +46,8 @@ def _tell(to: Output, seen: JSON) -> None:
     if not seen["fit"].get("trained", True):
         to.warn("The attention maps come from a vision transformer with RANDOM, untrained weights.")
     lines = [
-        f"Dice on an image that was never corrected: {seen['dice_before']:.3f} with one image corrected,"
-        f" {seen['dice_after']:.3f} after the corrections of three more and a second fine-tune.",
+        f"Dice on an image that was never corrected: {seen['dice_before']:.3f} before the corrections,"
+        f" when there was no model yet, {seen['dice_after']:.3f} after the fine-tune.",
         *(f"{name:>16}  {path}" for name, path in seen["files"].items()),
     ]
     to.result({"verb": "tour", **seen}, *lines)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, sleep
@@ -19,6 +19,7 @@ from napari_diamant.config import TrainConfig
 from napari_diamant.errors import UserError
 from napari_diamant.gui.launch import open_window
 from napari_diamant.gui.predictor import load_maps
+from napari_diamant.gui.presenter import can_predict
 from napari_diamant.gui.widget import DiamantWidget
 from napari_diamant.io import read_labels, sample_folder, write_labels, write_maps
 from napari_diamant.metrics import dice
@@ -49,16 +50,13 @@ class Tour:
         Folder for what it leaves; its ``project`` is made anew.
     corrected
         Number of sample images that are corrected; the one after them is only ever predicted.
-    first_epochs, epochs, minutes
-        Budget of the first fit, on one corrected image, and of the second, on all of them: steps decide, so
-        that a busy machine takes longer rather than learns less; the minutes are the most that each may take.
+    minutes
+        Budget of the fit.
     """
 
     out: Path
     corrected: int = 4
-    first_epochs: int = 3
-    epochs: int = 10
-    minutes: float = 3.0
+    minutes: float = 0.6
 
     @property
     def images(self) -> list[Path]:
@@ -80,6 +78,8 @@ def open_tour(tour: Tour) -> tuple[Any, DiamantWidget]:
     viewer.window.resize(*WINDOW_SIZE)
     widgets = (dock.findChild(DiamantWidget) or dock for dock in viewer.window.dock_widgets.values())
     dock = next(widget for widget in widgets if isinstance(widget, DiamantWidget))
+    recipe = TrainConfig(minutes=tour.minutes, crop=CROP)
+    dock.controller.session.project.settings["train"] = recipe.model_dump(mode="json")
     return viewer, dock
 
 
@@ -128,34 +128,27 @@ class _Walk:
 
     def run(self) -> JSON:
         """Walk, and give what came of it."""
-        first, *more, untouched = self.tour.images
+        *to_correct, untouched = self.tour.images
         self._step("Waiting for the images and their attention heads")
         self._wait("every image is in the project", lambda: len(self._samples()) == len(self.tour.images))
-        self._teach([first], self.tour.first_epochs)
         before = self._predicted(untouched, "before")
         self._keep_heads()
-        fit = self._teach(more, self.tour.epochs)
-        after = self._predicted(untouched, "after")
-        return {"dice_before": before, "dice_after": after, "fit": fit, "files": self.files}
-
-    def _teach(self, images: Sequence[Path], epochs: int) -> JSON:
-        """Correct some images by strokes, mark them as reviewed, and fine-tune."""
-        for image in images:
-            self._step(f"Correcting {image.name} by strokes")
+        for image in to_correct:
+            self._step(f"Correcting all of {image.name} by strokes")
             self._open(image)
             self._correct(self.tour.truth(image))
             self._click("Mark as reviewed")
-        self._step("Fine-tuning on the corrections")
-        recipe = TrainConfig(epochs=epochs, minutes=self.tour.minutes, crop=CROP)
-        self.controller.session.project.settings["train"] = recipe.model_dump(mode="json")
-        return self._fine_tune()
+        fit = self._fine_tune(self.tour.minutes)
+        after = self._predicted(untouched, "after")
+        return {"dice_before": before, "dice_after": after, "fit": fit, "files": self.files}
 
     def _predicted(self, image: Path, when: str) -> float:
         """Open an image, keep its mask as the model in use makes it, and give the Dice."""
         self._step(f"Predicting {image.name}, which is never corrected")
         self._masks.clear()
         self._open(image)
-        self._wait("the mask is predicted", lambda: bool(self._masks))
+        if can_predict(self.controller.session.project):
+            self._wait("the mask is predicted", lambda: bool(self._masks))
         self._wait("the attention heads are layers", self._heads_shown)
         self._settle(0.5)
         labels = np.asarray(self._mask().data)
@@ -196,14 +189,15 @@ class _Walk:
                     layer.data_setitem(where, label)
             self._settle()
 
-    def _fine_tune(self) -> JSON:
+    def _fine_tune(self, minutes: float) -> JSON:
+        self._step("Fine-tuning on the corrections")
         results: list[JSON] = []
         epochs: list[JSON] = []
         self.controller.job.finished.connect(results.append)
         self.controller.job.progress.connect(lambda news: epochs.append(news) if "loss" in news else None)
-        self.dock.fine_tune.findChild(QDoubleSpinBox).setValue(self.tour.minutes)
+        self.dock.fine_tune.findChild(QDoubleSpinBox).setValue(minutes)
         self._click("Fine-tune on my corrections")
-        patience = PATIENCE_SECONDS + 60 * self.tour.minutes
+        patience = PATIENCE_SECONDS + 60 * minutes
         learned = "the fit shows its curves"
         self._wait(learned, lambda: bool(results) or len(epochs) >= EPOCHS_TO_SHOW, patience)
         self._screenshot("window_learning")
@@ -231,7 +225,7 @@ class _Walk:
         return mask.layer
 
     def _step(self, message: str) -> None:
-        self.report(Progress(message, self._done, self.tour.corrected + 5))
+        self.report(Progress(message, self._done, self.tour.corrected + 4))
         self._done += 1
 
     def _settle(self, seconds: float = 0.2) -> None:
