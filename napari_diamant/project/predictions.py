@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -39,11 +42,17 @@ class Predictions:
             np.savez(temporary, allow_pickle=False, **arrays)
         return path
 
+    @contextmanager
+    def _opened(self, sample: Sample) -> Iterator[Any]:
+        # numpy leaves a file open that it opened itself and found damaged.
+        with self.path(sample).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+            yield file
+
     def load(self, sample: Sample) -> Prediction | None:
         """Give a sample's prediction; None when there is none, or only an unreadable or foreign one."""
         # A prediction can be made again: a damaged one counts as none instead of stopping the work.
         try:
-            with np.load(self.path(sample), allow_pickle=False) as file:
+            with self._opened(sample) as file:
                 prediction = Prediction(
                     labels=file["labels"],
                     model_id=str(file["model"]),
@@ -57,7 +66,7 @@ class Predictions:
     def labels(self, sample: Sample) -> Array | None:
         """Give the labels alone, without reading the probabilities."""
         try:
-            with np.load(self.path(sample), allow_pickle=False) as file:
+            with self._opened(sample) as file:
                 labels: Array = file["labels"]
         except (OSError, ValueError, KeyError, zipfile.BadZipFile):
             return None
@@ -66,7 +75,7 @@ class Predictions:
     def model(self, sample: Sample) -> str | None:
         """Give the model that made a sample's prediction, without reading the arrays."""
         try:
-            with np.load(self.path(sample), allow_pickle=False) as file:
+            with self._opened(sample) as file:
                 return str(file["model"])
         except (OSError, ValueError, KeyError, zipfile.BadZipFile):
             return None
