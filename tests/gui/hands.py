@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from napari.utils.notifications import notification_manager
-from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
-from qtpy.QtGui import QDragEnterEvent, QDropEvent
+from qtpy.QtCore import QEvent, QMimeData, QPoint, QPointF, Qt, QUrl
+from qtpy.QtGui import QCursor, QDragEnterEvent, QDropEvent, QMouseEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QOpenGLWidget, QPushButton, QWidget
 
@@ -51,14 +51,35 @@ def place(viewer: Any, row: float, column: float) -> QPoint:
 def stroke(viewer: Any, start: tuple[float, float], end: tuple[float, float]) -> None:
     """Press, move in four steps and release; rows and columns of the image."""
     native = canvas(viewer)
-    QTest.mouseMove(native, place(viewer, *start))
+    _park_pointer(viewer)
+    _move(native, place(viewer, *start), Qt.MouseButton.NoButton)
     QTest.mousePress(native, LEFT, NO_KEYS, place(viewer, *start))
     for share in (0.25, 0.5, 0.75, 1.0):
         point = [first + share * (last - first) for first, last in zip(start, end, strict=True)]
-        QTest.mouseMove(native, place(viewer, *point))
+        _move(native, place(viewer, *point), LEFT)
         QTest.qWait(20)
     QTest.mouseRelease(native, LEFT, NO_KEYS, place(viewer, *end))
     QTest.qWait(20)
+
+
+def _park_pointer(viewer: Any) -> None:
+    """Put the screen's own pointer into a corner: over the canvas its late moves would join the strokes."""
+    QCursor.setPos(viewer.window._qt_window.mapToGlobal(QPoint(1, 1)))
+    QTest.qWait(30)
+
+
+def _move(native: QWidget, point: QPoint, buttons: Qt.MouseButton) -> None:
+    """Move over a widget without moving the screen's pointer, whose events arrive when they like."""
+    where = QPointF(point)
+    event = QMouseEvent(
+        QEvent.Type.MouseMove,
+        where,
+        QPointF(native.mapToGlobal(point)),
+        Qt.MouseButton.NoButton,
+        buttons,
+        NO_KEYS,
+    )
+    QApplication.sendEvent(native, event)
 
 
 def press(viewer: Any, key: Qt.Key, modifier: Qt.KeyboardModifier = NO_KEYS) -> None:
