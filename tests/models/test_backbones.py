@@ -57,8 +57,7 @@ def small_state(depth: int = 2, patch: int = 8, width: int = 128) -> dict[str, t
         (8, 224, 224, 12),
         (8, 480, 480, 3),
         (8, 256, 384, 12),
-        # One block in full and the row of the next: each costs seconds of 15,876 tokens squared.
-        (8, 1008, 1008, 2),
+        (8, 1008, 1008, 2),  # one block in full and the row of the next: 15,876 tokens squared take seconds
     ],
 )
 def test_maps_equal_those_of_dinos_published_transformer(
