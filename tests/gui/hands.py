@@ -49,15 +49,21 @@ def place(viewer: Any, row: float, column: float) -> QPoint:
 
 
 def stroke(viewer: Any, start: tuple[float, float], end: tuple[float, float]) -> None:
-    """Press, move in four steps and release; rows and columns of the image."""
+    """Press, move in steps and release; rows and columns of the image."""
     native = canvas(viewer)
     _park_pointer(viewer)
     _move(native, place(viewer, *start), Qt.MouseButton.NoButton)
     QTest.mousePress(native, LEFT, NO_KEYS, place(viewer, *start))
-    for share in (0.25, 0.5, 0.75, 1.0):
+    for share in (
+        0.25,
+        0.5,
+        0.75,
+        1.0,
+        1.0,
+    ):  # a hand comes to rest, and a move too soon after another is dropped
         point = [first + share * (last - first) for first, last in zip(start, end, strict=True)]
         _move(native, place(viewer, *point), LEFT)
-        QTest.qWait(20)
+        QTest.qWait(40)
     QTest.mouseRelease(native, LEFT, NO_KEYS, place(viewer, *end))
     QTest.qWait(20)
 
