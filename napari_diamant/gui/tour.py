@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -140,6 +141,9 @@ class _Walk:
             self._click("Mark as reviewed")
         fit = self._fine_tune(self.tour.minutes)
         after = self._predicted(untouched, "after")
+        scores = self.tour.out / "scores.json"
+        scores.write_text(json.dumps({"dice_before": before, "dice_after": after}) + "\n", encoding="utf-8")
+        self.files["scores"] = str(scores)
         return {"dice_before": before, "dice_after": after, "fit": fit, "files": self.files}
 
     def _predicted(self, image: Path, when: str) -> float:
